@@ -1,0 +1,60 @@
+// Package drive SENDS: it turns a load and a journey into requests on real sockets and hands one record.Sample per request
+// to the recorder.
+//
+// It stands between schedule (when) and record (keep). It does not decide loads, aggregate anything, or know phases.
+package drive
+
+import (
+	"context"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/internal/schedule"
+	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/targets"
+)
+
+// Engine sends one load at a time. The net/http engine is the first; others come under the same seam: nothing
+// downstream of a record.Sample knows which one ran.
+type Engine interface {
+	// Drive runs the load until its end or until ctx is done, then waits for what is in flight (at most the
+	// load's Grace, after which it is cancelled and recorded as canceled) and says what happened.
+	// The error is for what the engine itself could not do; failed requests are samples, not errors.
+	Drive(ctx context.Context, load Load, rec *record.Recorder) (Tally, error)
+	// Close shuts every idle connection and frees what virtual users hold.
+	Close()
+}
+
+// Config of an engine.
+type Config struct {
+	Scenario *scenarios.Scenario
+	Target   *targets.Target
+	Guard    *targets.Guard      // every dial goes through it
+	Identity *Identity           // the run's unique data
+	Env      func(string) string // for {{env "NAME"}}
+	Headers  map[string]string   // added to every request
+}
+
+// Load is one trial's load: closed when Users > 0, open when Plan is set.
+type Load struct {
+	Users int
+	Total uint64         // closed: stop after this many journeys in all; 0: run For
+	Plan  *schedule.Plan // open
+	For   time.Duration  // 0 only with Total
+	// InFlightCap bounds journeys in flight of an open load; arrivals beyond it are counted as dropped, never delayed. 0: DefaultInFlightCap.
+	InFlightCap int
+	// Grace is how long in-flight journeys may finish after the end; 0: the longest step timeout.
+	Grace time.Duration
+}
+
+// DefaultInFlightCap of open loads: far above what a healthy target needs, far below what a laptop's memory or descriptors allow.
+const DefaultInFlightCap = 2000
+
+// Tally is what an engine did in one Drive.
+type Tally struct {
+	Journeys   uint64        // finished
+	Failed     uint64        // journeys that ended at a failed step
+	Dropped    uint64        // arrivals that could not start
+	LastSent   time.Duration // offset of the last request's start since the run began
+	Stragglers int           // cancelled when Grace was over
+}

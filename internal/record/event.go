@@ -1,0 +1,90 @@
+package record
+
+import "encoding/json"
+
+// Event is one line of events.jsonl: something that happened at an instant of the run.
+type Event struct {
+	OffsetS float64         `json:"offset_s"`
+	Kind    EventKind       `json:"kind"`
+	Trial   int             `json:"trial"`          // -1 when it belongs to none
+	Text    string          `json:"text,omitempty"` // for people
+	Data    json.RawMessage `json:"data,omitempty"` // the kind's own structure, below
+}
+
+// EventKind is a fixed word.
+type EventKind string
+
+// Event kinds, and what Data holds.
+const (
+	EventRun        EventKind = "run"         // RunInfo: first line of every folder
+	EventPhase      EventKind = "phase"       // {"phase":…}
+	EventTrialStart EventKind = "trial-start" // TrialStart
+	EventTrialEnd   EventKind = "trial-end"   // TrialEnd
+	EventTarget     EventKind = "target"      // {"service":…,"state":"started|ready|exited|restarted|unreachable","pid":…}
+	EventKey        EventKind = "key"         // {"key":…}: a person changed something
+	EventWarning    EventKind = "warning"     // Text only: must reach the reader of the report
+	EventCapacity   EventKind = "capacity"    // Capacity
+	EventRecovery   EventKind = "recovery"    // Recovery
+	EventBaseline   EventKind = "baseline"    // Baseline
+	EventValidity   EventKind = "validity"    // Validity
+	EventLimits     EventKind = "limits"      // []string: the expressions in force
+	EventEnd        EventKind = "end"         // {"reason":"done|interrupted|error|…"}; missing: the run was cut short
+)
+
+// TrialStart announces a trial at one load.
+type TrialStart struct {
+	Phase string `json:"phase"`
+	Load  Load   `json:"load"`
+	// Planned length in seconds, warm-up included; 0 for a load that ends by count.
+	Seconds float64 `json:"seconds"`
+}
+
+// TrialEnd says what the experiment made of a trial. Its numbers are recomputed from the frames.
+type TrialEnd struct {
+	Verdict string   `json:"verdict"` // pass, fail, invalid
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// Load is a closed (Users) or an open (RatePerSecond) load.
+type Load struct {
+	Users         int     `json:"users,omitempty"`
+	RatePerSecond float64 `json:"rate,omitempty"`
+	Arrivals      string  `json:"arrivals,omitempty"` // constant, slotted, poisson; open loads only
+}
+
+// Probe is one recovery or health probe, a line of metrics.jsonl with kind "probe".
+type Probe struct {
+	OffsetS    float64 `json:"offset_s"`
+	Probe      string  `json:"probe"`      // functional, health
+	Connection string  `json:"connection"` // fresh, kept
+	Service    string  `json:"service"`
+	OK         bool    `json:"ok"`
+	Status     int     `json:"status,omitempty"`
+	Ms         float64 `json:"ms"`
+	Error      string  `json:"error,omitempty"` // ErrorClass name
+}
+
+// Scrape is one reading of one service's metrics, a line of metrics.jsonl with kind "scrape". A scrape that failed or hung is data.
+type Scrape struct {
+	OffsetS float64            `json:"offset_s"`
+	Service string             `json:"service"`
+	Ms      float64            `json:"ms"`               // how long the scrape took
+	Error   string             `json:"error,omitempty"`  // why there are no values
+	Values  map[string]float64 `json:"values,omitempty"` // `name{label="v",…}` → value; histograms as _sum, _count
+}
+
+// HostReading is the machine and captest itself, a line of metrics.jsonl with kind "host". nil is unknown.
+type HostReading struct {
+	OffsetS             float64  `json:"offset_s"`
+	CPUPercent          *float64 `json:"cpu_percent"`           // whole machine, 100 = all cores busy
+	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"` // captest's own, of one core: 100 = one core
+	GeneratorRSSBytes   *float64 `json:"generator_rss_bytes"`
+	GeneratorFDs        *float64 `json:"generator_fds"`
+	GeneratorFDLimit    *float64 `json:"generator_fd_limit"`
+	Goroutines          *float64 `json:"goroutines"`
+	GCPauseP99Ms        *float64 `json:"gc_pause_p99_ms"`
+	ListenOverflows     *float64 `json:"listen_overflows"` // since boot, this network namespace
+	TCPTimeWait         *float64 `json:"tcp_time_wait"`
+	TCPInUse            *float64 `json:"tcp_in_use"`
+	RetransSegs         *float64 `json:"retrans_segs"`
+}

@@ -1,0 +1,297 @@
+package record
+
+import "time"
+
+// SchemaVersion is run.json's version number.
+const SchemaVersion = 1
+
+// Result is run.json. Units stand in the keys; a pointer that is nil is unknown and is written as null, never as 0.
+type Result struct {
+	SchemaVersion int                  `json:"schema_version"`
+	Run           RunInfo              `json:"run"`
+	Validity      Validity             `json:"validity"`
+	Capacity      Capacity             `json:"capacity"`
+	Trials        []Trial              `json:"trials"`
+	Steps         map[string]StepStats `json:"steps"`
+	Recovery      *Recovery            `json:"recovery"`
+	Connections   Connections          `json:"connections"`
+	Findings      []Finding            `json:"findings"`
+	Ceilings      []Ceiling            `json:"ceilings"`
+	Baseline      *Baseline            `json:"baseline"`
+	Limits        []LimitResult        `json:"limits"`
+	Warnings      []string             `json:"warnings"`
+	Verdict       string               `json:"verdict"` // pass, fail, inconclusive
+	ExitCode      int                  `json:"exit_code"`
+}
+
+// RunInfo heads a run.
+type RunInfo struct {
+	ID             string     `json:"id"`
+	Scenario       string     `json:"scenario"`
+	Target         string     `json:"target"`
+	Profile        string     `json:"profile,omitempty"`
+	Plan           string     `json:"plan"` // capacity, fixed
+	Effort         string     `json:"effort"`
+	Engine         string     `json:"engine"`
+	Seed           uint64     `json:"seed,string"`
+	Started        time.Time  `json:"started"`
+	Ended          *time.Time `json:"ended"`
+	LoadSeconds    *float64   `json:"load_seconds"` // time under load, all trials
+	CaptestVersion string     `json:"captest_version"`
+	Host           Host       `json:"host"`
+	Interrupted    bool       `json:"interrupted"` // ended early on request
+	CutShort       bool       `json:"cut_short"`   // captest was killed: rebuilt from what was on disk
+	Steps          []string   `json:"steps"`       // in journey order
+}
+
+// Host fingerprints the machine that generated the load.
+type Host struct {
+	OS          string `json:"os"`
+	Arch        string `json:"arch"`
+	Kernel      string `json:"kernel,omitempty"`
+	CPUModel    string `json:"cpu_model,omitempty"`
+	CPUs        int    `json:"cpus"`
+	GOMAXPROCS  int    `json:"gomaxprocs"`
+	MemoryBytes uint64 `json:"memory_bytes,omitempty"`
+	GoVersion   string `json:"go_version"`
+	Colocated   bool   `json:"colocated"` // the target shared this machine's cores
+}
+
+// Validity says whether the numbers are about the target at all.
+type Validity struct {
+	Valid               bool     `json:"valid"`
+	Reasons             []string `json:"reasons"`
+	ScheduleLagP99Ms    *float64 `json:"schedule_lag_p99_ms"`
+	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"` // mean over the load, of one core
+}
+
+// Capacity is the answer. Confirmed: the largest throughput seen to hold every limit; Refuted: the smallest load that broke one.
+type Capacity struct {
+	SLO             []string    `json:"slo"`
+	PerSecond       Bounds      `json:"per_second"`
+	PerMinute       Bounds      `json:"per_minute"`
+	Concurrency     Concurrency `json:"concurrency"`
+	MaxPerSecond    *float64    `json:"max_per_second"` // highest goodput of any trial, limits or not
+	IntervalPercent *float64    `json:"interval_percent"`
+	Credible90      *Bounds     `json:"credible_90"`
+	LatencyAt       []LatencyAt `json:"latency_at"` // closed levels: 1, 10 and each other one
+	Method          string      `json:"method"`     // one sentence: how the figure came about, and its limits
+	Note            string      `json:"note,omitempty"`
+}
+
+// Bounds of an interval; nil is unknown.
+type Bounds struct {
+	Confirmed *float64 `json:"confirmed"`
+	Refuted   *float64 `json:"refuted"`
+}
+
+// Concurrency is the closed side of capacity, in users.
+type Concurrency struct {
+	MaxWithinSLO *int     `json:"max_within_slo"`
+	Knee         *float64 `json:"knee"` // N* = R(1) · Xmax: where waiting must begin (Denning & Buzen 1978)
+}
+
+// LatencyAt is the response time at one closed level.
+type LatencyAt struct {
+	Users     int     `json:"users"`
+	N         uint64  `json:"n"`
+	MeanMs    float64 `json:"mean_ms"`
+	P50Ms     float64 `json:"p50_ms"`
+	P95Ms     float64 `json:"p95_ms"`
+	PerSecond float64 `json:"per_second"`
+}
+
+// Trial is one load held for a while, warm-up left out of every number.
+type Trial struct {
+	Phase             string   `json:"phase"`
+	Load              Load     `json:"load"`
+	StartS            float64  `json:"start_s"` // seconds since the run began
+	Seconds           float64  `json:"seconds"` // measured part
+	OfferedPerSecond  float64  `json:"offered_per_second"`
+	GoodputPerSecond  float64  `json:"goodput_per_second"`
+	InFlightMean      float64  `json:"in_flight_mean"`
+	ErrorPercent      *float64 `json:"error_percent"`
+	N                 uint64   `json:"n"`
+	Dropped           uint64   `json:"dropped"`
+	Latency           Latency  `json:"latency"` // response time, all steps of the journey together
+	Verdict           string   `json:"verdict"`
+	Reasons           []string `json:"reasons,omitempty"`
+	ResolutionPercent *float64 `json:"resolution_percent"`
+}
+
+// Latency in ms; N says how many requests stand behind it.
+type Latency struct {
+	MeanMs *float64 `json:"mean_ms"`
+	P50Ms  *float64 `json:"p50_ms"`
+	P90Ms  *float64 `json:"p90_ms"`
+	P95Ms  *float64 `json:"p95_ms"`
+	P99Ms  *float64 `json:"p99_ms"`
+	P999Ms *float64 `json:"p999_ms"`
+	MaxMs  *float64 `json:"max_ms"`
+}
+
+// StepStats is one step over the whole run, warm-up included.
+type StepStats struct {
+	N          uint64            `json:"n"`
+	OK         uint64            `json:"ok"`
+	Errors     map[string]uint64 `json:"errors"`
+	Status     map[string]uint64 `json:"status"`
+	ResponseMs Percentiles       `json:"response_ms"`
+	ServiceMs  Percentiles       `json:"service_ms"`
+}
+
+// Percentiles as run.json's steps write them (the unit stands in the parent key).
+type Percentiles struct {
+	Mean *float64 `json:"mean"`
+	P50  *float64 `json:"p50"`
+	P90  *float64 `json:"p90"`
+	P95  *float64 `json:"p95"`
+	P99  *float64 `json:"p99"`
+	P999 *float64 `json:"p999"`
+	Max  *float64 `json:"max"`
+}
+
+// Recovery classes (measurement of what happens after the load is gone).
+const (
+	SelfHealing  = "SELF_HEALING"
+	Slow         = "SLOW"
+	Degraded     = "DEGRADED"
+	Stuck        = "STUCK"
+	StuckRestart = "STUCK_NEEDS_RESTART"
+	Crashed      = "CRASHED"
+	NotTested    = "NOT_TESTED"
+)
+
+// Recovery says whether the service came back after the overload.
+type Recovery struct {
+	Class                  string   `json:"class"`
+	SubClass               string   `json:"sub_class,omitempty"` // total, deceptive, connection-scoped, endpoint-scoped
+	Seconds                *float64 `json:"seconds"`             // from the last request sent to the start of the first good window
+	ExpectedDrainSeconds   *float64 `json:"expected_drain_seconds"`
+	HealthDeceptionSeconds *float64 `json:"health_deception_seconds"`
+	Leaks                  []Leak   `json:"leaks"`
+	WatchedSeconds         float64  `json:"watched_seconds"`
+	Summary                string   `json:"summary"` // one sentence for people
+}
+
+// Leak is something that did not return to its baseline after the load.
+type Leak struct {
+	What    string   `json:"what"`
+	Where   string   `json:"where"`
+	Before  float64  `json:"before"`
+	After   float64  `json:"after"`
+	Per1000 *float64 `json:"per_1000_requests"`
+}
+
+// Connections of both sides.
+type Connections struct {
+	Client ClientConnections            `json:"client"`
+	Target map[string]TargetConnections `json:"target"`
+}
+
+// ClientConnections are captest's own.
+type ClientConnections struct {
+	Opened        uint64            `json:"opened"`
+	Reused        uint64            `json:"reused"`
+	ReusedPercent *float64          `json:"reused_percent"`
+	PeakOpen      int               `json:"peak_open"`
+	DialMs        Percentiles       `json:"dial_ms"`
+	TLSMs         Percentiles       `json:"tls_ms"`
+	FirstByteMs   Percentiles       `json:"first_byte_ms"`
+	Errors        map[string]uint64 `json:"errors"`
+}
+
+// TargetConnections are one service's, from its own metrics; nil is unknown.
+type TargetConnections struct {
+	OpenFDsBefore *float64                         `json:"open_fds_before"`
+	OpenFDsPeak   *float64                         `json:"open_fds_peak"`
+	OpenFDsAfter  *float64                         `json:"open_fds_after"`
+	MaxFDs        *float64                         `json:"max_fds"`
+	ScrapesFailed int                              `json:"scrapes_failed"`
+	Scrapes       int                              `json:"scrapes"`
+	Downstream    map[string]DownstreamConnections `json:"downstream"`
+}
+
+// DownstreamConnections are one service's connections to another.
+type DownstreamConnections struct {
+	Opened           *float64 `json:"opened"`   // during the run
+	Requests         *float64 `json:"requests"` // during the run
+	OpenedPerRequest *float64 `json:"opened_per_request"`
+	PeakInUse        *float64 `json:"peak_in_use"`
+	PoolWaitMs       *float64 `json:"pool_wait_ms"` // mean per request
+	MeanMs           *float64 `json:"mean_ms"`      // caller-side duration of a call
+}
+
+// Finding names a cause, or "unknown".
+type Finding struct {
+	Cause      string      `json:"cause"`
+	Role       string      `json:"role"` // slow-because, stuck-because, next
+	Where      string      `json:"where"`
+	Confidence string      `json:"confidence"` // C1 consistent, C2 likely, C3 confirmed
+	Summary    string      `json:"summary"`
+	Evidence   []Evidence  `json:"evidence"`
+	RuledOut   []RuledOut  `json:"ruled_out"`
+	Remedy     string      `json:"remedy"`
+	Prediction *Prediction `json:"prediction"`
+}
+
+// Evidence is one measured fact.
+type Evidence struct {
+	What     string  `json:"what"`
+	Value    float64 `json:"value"`
+	Unit     string  `json:"unit"`
+	Expected string  `json:"expected"`
+	Source   string  `json:"source"`
+}
+
+// RuledOut is a lookalike and the fact against it.
+type RuledOut struct {
+	Cause string `json:"cause"`
+	Why   string `json:"why"`
+}
+
+// Prediction is what the remedy should bring.
+type Prediction struct {
+	PerSecond *float64 `json:"per_second"`
+	Limit     string   `json:"limit"` // what limits next
+}
+
+// Ceiling is the throughput one resource allows: servers ÷ demand.
+type Ceiling struct {
+	Resource           string   `json:"resource"`
+	Where              string   `json:"where"`
+	Servers            float64  `json:"servers"`
+	DemandMs           float64  `json:"demand_ms"`
+	PerSecond          float64  `json:"per_second"`
+	Interval           *Bounds  `json:"interval"`
+	UtilisationPercent *float64 `json:"utilisation_percent"`
+}
+
+// Baseline compares a published claim with what was measured at the same hop.
+type Baseline struct {
+	Name       string         `json:"name"`
+	Provenance string         `json:"provenance"`
+	Claimed    BaselineFigure `json:"claimed"`
+	Measured   BaselineFigure `json:"measured"`
+	Ratio      *float64       `json:"ratio"` // measured ÷ claimed rate
+	// Caller-side and callee-side mean duration of the same call: a caller that waits 5 s for a callee that works 0.2 s exonerates the callee.
+	CallerMs *float64 `json:"caller_ms"`
+	CalleeMs *float64 `json:"callee_ms"`
+	Notes    []string `json:"notes"`
+}
+
+// BaselineFigure is a rate and a latency.
+type BaselineFigure struct {
+	PerSecond *float64 `json:"per_second"`
+	MeanMs    *float64 `json:"mean_ms"`
+	N         *float64 `json:"n,omitempty"`
+}
+
+// LimitResult is one judged limit; Value is nil when there was nothing to judge.
+type LimitResult struct {
+	Expr  string   `json:"expr"`
+	Value *float64 `json:"value"`
+	Unit  string   `json:"unit"`
+	At    string   `json:"at"` // which load it was judged at
+	OK    bool     `json:"ok"`
+}
