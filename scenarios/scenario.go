@@ -15,7 +15,10 @@ type Scenario struct {
 	Data []Field
 	// Rows is a CSV file whose rows feed {{row.column}}, resolved against the scenario file's folder.
 	Rows string
-	// Setup runs once for each virtual user before its first journey, outside every measurement.
+	// Table is what Rows held; nil without Rows.
+	Table *Table
+	// Setup runs once for each virtual user before its first journey, outside every measurement. It has data fields of its
+	// own making; what it captures stays with the user for all its journeys.
 	Setup []Step
 	Steps []Step
 	// Limits judge the run, or define "within limits" in a capacity search.
@@ -39,13 +42,14 @@ type Step struct {
 	Capture []Capture
 	Think   time.Duration // pause after the step
 	Timeout time.Duration // whole exchange; 0 means DefaultTimeout
-	Weight  float64       // > 0: one of several alternatives, chosen in proportion; 0: always
+	Weight  float64       // > 0: one of several alternatives, chosen in proportion; 0: always. Alternatives stand together
 }
 
 // DefaultTimeout of a step, as long as the reference services' own read timeout.
 const DefaultTimeout = 30 * time.Second
 
-// Request is what a step sends. At most one of JSON, Form and Body is set.
+// Request is what a step sends. At most one of JSON, Form and Body is set. Path and JSON escape what is filled in, header
+// values refuse line breaks; Form and Body are filled in raw (the sender encodes a form).
 type Request struct {
 	Method  string
 	Path    *Template // starts with "/", or a full path with query
@@ -71,12 +75,16 @@ type Expect struct {
 type JSONCheck struct {
 	Path string
 	Want any
+
+	path []pathPart // Path compiled by the loader
 }
 
 // Capture takes a value from an answer for later steps of the same journey.
 type Capture struct {
 	Name string
 	From string // "json.customer.id", "header.Location", or "regex:…" with one group on the body
+
+	source *captureSource // From compiled by the loader
 }
 
 // Load fixes the load in the file.

@@ -1,0 +1,158 @@
+package scenarios
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Outcome says whether an answer was the expected one.
+type Outcome uint8
+
+// Outcomes.
+const (
+	Expected    Outcome = iota
+	WrongStatus         // the status is not one of those wanted
+	WrongAnswer         // the status is right, the body or a header is not (201 with success:false)
+)
+
+// String is the error class's name as frames carry it: "", "status" or "check".
+func (o Outcome) String() string { return [...]string{"", "status", "check"}[min(o, WrongAnswer)] }
+
+// detailMax bounds a detail, in bytes.
+const detailMax = 160
+
+// Check judges an answer. The detail says what was wrong, in at most detailMax bytes; it names what was wanted and
+// never quotes text that came back, which could be a token or a password.
+func (e *Expect) Check(status int, header http.Header, body *Body) (outcome Outcome, detail string) {
+	if !e.wants(status) {
+		return WrongStatus, clip(fmt.Sprintf("status %d, want %s", status, e.statuses()))
+	}
+	for _, name := range sortedKeys(e.Headers) {
+		if want := e.Headers[name]; !slices.Contains(header.Values(name), want) {
+			if len(header.Values(name)) == 0 {
+				return WrongAnswer, clip(fmt.Sprintf("header %s is missing, want %q", name, want))
+			}
+			return WrongAnswer, clip(fmt.Sprintf("header %s differs, want %q", name, want))
+		}
+	}
+	if e.Contains != "" && !bytes.Contains(body.Raw, []byte(e.Contains)) {
+		return WrongAnswer, clip(fmt.Sprintf("body does not contain %q", e.Contains))
+	}
+	if len(e.JSON) == 0 {
+		return Expected, ""
+	}
+	doc, err := body.json()
+	if err != nil {
+		return WrongAnswer, err.Error()
+	}
+	for i := range e.JSON {
+		if detail := e.JSON[i].check(doc); detail != "" {
+			return WrongAnswer, clip(detail)
+		}
+	}
+	return Expected, ""
+}
+
+// wants says whether the status is acceptable.
+func (e *Expect) wants(status int) bool {
+	if len(e.Status) == 0 {
+		return status >= 200 && status <= 299
+	}
+	return slices.Contains(e.Status, status)
+}
+
+// statuses lists what was wanted.
+func (e *Expect) statuses() string {
+	if len(e.Status) == 0 {
+		return "2xx"
+	}
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(e.Status)), " or "), "[]")
+}
+
+// check compares one value; "" when it is the wanted one.
+func (c *JSONCheck) check(doc any) string {
+	path := c.path
+	if path == nil {
+		var err error
+		if path, err = parseJSONPath(c.Path); err != nil {
+			return err.Error()
+		}
+	}
+	got, ok := descend(doc, path)
+	if !ok {
+		return fmt.Sprintf("json %s is missing, want %s", c.Path, show(c.Want))
+	}
+	same := false
+	switch want := c.Want.(type) {
+	case nil:
+		same = got == nil
+	case bool:
+		b, is := got.(bool)
+		same = is && b == want
+	case string:
+		s, is := got.(string)
+		same = is && s == want
+	case float64:
+		n, is := got.(json.Number)
+		f, err := n.Float64()
+		same = is && err == nil && f == want
+	}
+	if same {
+		return ""
+	}
+	return fmt.Sprintf("json %s is %s, want %s", c.Path, describe(got), show(c.Want))
+}
+
+// show writes a wanted value; it comes from the scenario file, not from the service.
+func show(want any) string {
+	if s, ok := want.(string); ok {
+		return fmt.Sprintf("%q", s)
+	}
+	if want == nil {
+		return "null"
+	}
+	return fmt.Sprint(want)
+}
+
+// describe writes a value that came back: its kind where its text could be a secret.
+func describe(got any) string {
+	switch got := got.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return fmt.Sprint(got)
+	case json.Number:
+		return "another number"
+	case string:
+		return "another text"
+	case []any:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+// clip keeps a detail short, on a character boundary.
+func clip(s string) string {
+	if len(s) <= detailMax {
+		return s
+	}
+	const more = "…"
+	return strings.ToValidUTF8(s[:detailMax-len(more)], "") + more
+}
+
+func sortedKeys(m map[string]string) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
