@@ -1,6 +1,9 @@
 package record
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Event is one line of events.jsonl: something that happened at an instant of the run.
 type Event struct {
@@ -61,7 +64,8 @@ type Probe struct {
 	OK         bool    `json:"ok"`
 	Status     int     `json:"status,omitempty"`
 	Ms         float64 `json:"ms"`
-	Error      string  `json:"error,omitempty"` // ErrorClass name
+	Error      string  `json:"error,omitempty"`     // ErrorClass name
+	Redialled  bool    `json:"redialled,omitempty"` // the kept connection had broken and was opened anew for this probe
 }
 
 // Scrape is one reading of one service's metrics, a line of metrics.jsonl with kind "scrape". A scrape that failed or hung is data.
@@ -87,4 +91,18 @@ type HostReading struct {
 	TCPTimeWait         *float64 `json:"tcp_time_wait"`
 	TCPInUse            *float64 `json:"tcp_in_use"`
 	RetransSegs         *float64 `json:"retrans_segs"`
+}
+
+// NewEvent makes an event; data is the kind's own structure, nil for none. Trial is -1 when it belongs to none.
+func NewEvent(offsetS float64, kind EventKind, trial int, text string, data any) (Event, error) {
+	e := Event{OffsetS: offsetS, Kind: kind, Trial: trial, Text: text}
+	if data == nil {
+		return e, nil
+	}
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return e, fmt.Errorf("event %s: %w", kind, err)
+	}
+	e.Data = raw
+	return e, nil
 }

@@ -11,9 +11,11 @@ type Frame struct {
 	Users         int     `json:"users,omitempty"`           // closed load in force
 	RatePerSecond float64 `json:"rate_per_second,omitempty"` // open load in force
 
-	InFlight     int     `json:"in_flight"`      // at the frame's end
-	InFlightMean float64 `json:"in_flight_mean"` // time average over the frame (integral of the gauge ÷ length)
+	InFlight     int     `json:"in_flight"`         // at the frame's end
+	InFlightMean float64 `json:"in_flight_mean"`    // time average over the frame (integral of the gauge ÷ length)
+	Started      uint64  `json:"started,omitempty"` // requests begun within the frame
 	Dropped      uint64  `json:"dropped,omitempty"`
+	Clamped      uint64  `json:"clamped,omitempty"` // times outside 1 µs … 10 min, or that ran backwards
 
 	Steps       map[string]*StepFrame `json:"steps,omitempty"`
 	Connections ConnectionFrame       `json:"connections"`

@@ -1,0 +1,151 @@
+package record
+
+// bin holds everything counted since it was last emptied: each shard fills one, a frame is the sum of all of them. It grows
+// with the number of steps and the spread of latencies, never with the number of requests.
+type bin struct {
+	steps      []stepBin // one more than the scenario's: the last takes samples of a step that does not exist
+	begun      uint64
+	dropped    uint64
+	reused     uint64
+	clamped    uint64 // times outside the histograms' range, or that ran backwards
+	connErrors [errorClasses]uint64
+
+	dial, tls, wait, firstByte, lag tally
+}
+
+type stepBin struct {
+	n, ok, bytesIn    uint64
+	errors            [errorClasses]uint64
+	status            map[uint16]uint64 // at most the 900 three-digit codes
+	response, service tally
+}
+
+func newBin(steps int) *bin {
+	b := &bin{steps: make([]stepBin, steps+1)}
+	for i := range b.steps {
+		b.steps[i].status = make(map[uint16]uint64)
+	}
+	return b
+}
+
+// count adds one ended request.
+func (b *bin) count(x *Sample) {
+	if x.Flags&Dropped != 0 {
+		b.dropped++
+		return
+	}
+	class := x.Error
+	if class >= errorClasses {
+		class = ErrorOther
+	}
+	i := int(x.Step)
+	if i >= len(b.steps) {
+		i = len(b.steps) - 1
+	}
+	s := &b.steps[i]
+	s.n++
+	s.bytesIn += uint64(x.BytesIn)
+	if class == ErrorNone {
+		s.ok++
+	} else {
+		s.errors[class]++
+	}
+	if x.Status >= 100 && x.Status <= 999 {
+		s.status[x.Status]++
+	}
+	b.time(&s.response, x.ResponseTime())
+	b.time(&s.service, x.ServiceTime())
+
+	if x.Flags&Reused != 0 {
+		b.reused++
+	}
+	if x.Dial > 0 {
+		b.time(&b.dial, x.Dial)
+	}
+	if x.TLS > 0 {
+		b.time(&b.tls, x.TLS)
+	}
+	if x.Connected > 0 {
+		b.time(&b.wait, x.Connected-x.Started)
+		if x.FirstByte > 0 {
+			b.time(&b.firstByte, x.FirstByte-x.Connected)
+		}
+	} else if class != ErrorNone && class != ErrorCanceled {
+		b.connErrors[class]++ // it failed before it had a connection
+	}
+}
+
+func (b *bin) time(t *tally, ns int64) {
+	us, clamped := clampUs(ns)
+	t.record(us)
+	if clamped {
+		b.clamped++
+	}
+}
+
+// merge adds everything of o.
+func (b *bin) merge(o *bin) {
+	b.begun += o.begun
+	b.dropped += o.dropped
+	b.reused += o.reused
+	b.clamped += o.clamped
+	for i := range o.connErrors {
+		b.connErrors[i] += o.connErrors[i]
+	}
+	for i := range o.steps {
+		b.steps[i].merge(&o.steps[i])
+	}
+	b.dial.merge(&o.dial)
+	b.tls.merge(&o.tls)
+	b.wait.merge(&o.wait)
+	b.firstByte.merge(&o.firstByte)
+	b.lag.merge(&o.lag)
+}
+
+func (s *stepBin) merge(o *stepBin) {
+	if o.n == 0 {
+		return
+	}
+	s.n += o.n
+	s.ok += o.ok
+	s.bytesIn += o.bytesIn
+	for i := range o.errors {
+		s.errors[i] += o.errors[i]
+	}
+	for code, n := range o.status {
+		s.status[code] += n
+	}
+	s.response.merge(&o.response)
+	s.service.merge(&o.service)
+}
+
+// reset empties it and keeps its memory.
+func (b *bin) reset() {
+	b.begun, b.dropped, b.reused, b.clamped = 0, 0, 0, 0
+	b.connErrors = [errorClasses]uint64{}
+	for i := range b.steps {
+		s := &b.steps[i]
+		s.n, s.ok, s.bytesIn = 0, 0, 0
+		s.errors = [errorClasses]uint64{}
+		clear(s.status)
+		s.response.reset()
+		s.service.reset()
+	}
+	for _, t := range []*tally{&b.dial, &b.tls, &b.wait, &b.firstByte, &b.lag} {
+		t.reset()
+	}
+}
+
+// completed is how many requests ended, and how many of them well.
+func (b *bin) completed() (n, ok uint64) {
+	for i := range b.steps {
+		n += b.steps[i].n
+		ok += b.steps[i].ok
+	}
+	return n, ok
+}
+
+func (b *bin) empty() bool {
+	n, _ := b.completed()
+	return n == 0 && b.begun == 0 && b.dropped == 0 && b.lag.n == 0
+}
