@@ -1,0 +1,103 @@
+package experiment
+
+import (
+	"testing"
+
+	"github.com/captest/captest/internal/record"
+)
+
+// history builds probes of a target that behaves as told: four kinds, one a second each, from the release at 100 s on.
+func history(seconds int, state func(t float64, kind, conn string) (ok bool, ms float64, err string)) []record.Probe {
+	var out []record.Probe
+	for s := range seconds {
+		for i, kind := range []string{"functional", "health"} {
+			for j, conn := range []string{"fresh", "kept"} {
+				t := 100 + float64(s) + 0.25*float64(2*i+j)
+				ok, ms, err := state(t, kind, conn)
+				out = append(out, record.Probe{OffsetS: t, Probe: kind, Connection: conn, OK: ok, Ms: ms, Error: err})
+			}
+		}
+	}
+	return out
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	fine := func(float64, string, string) (bool, float64, string) { return true, 250, "" }
+	tests := []struct {
+		name     string
+		drain    float64
+		seconds  int
+		state    func(t float64, kind, conn string) (bool, float64, string)
+		class    string
+		sub      string
+		at       float64 // seconds to recover, within one probe
+		deceived bool
+	}{
+		{name: "never harmed", seconds: 60, state: fine, class: record.SelfHealing, at: 0},
+		{name: "heals when its queue is empty", drain: 6, seconds: 60, class: record.SelfHealing, at: 7, state: func(t float64, _, _ string) (bool, float64, string) {
+			if t < 107 {
+				return false, 2000, "timeout"
+			}
+			return true, 250, ""
+		}},
+		{name: "heals late", drain: 6, seconds: 60, class: record.Slow, at: 30, state: func(t float64, _, _ string) (bool, float64, string) {
+			if t < 130 {
+				return false, 2000, "timeout"
+			}
+			return true, 250, ""
+		}},
+		{name: "works, but slower than before", seconds: 61, class: record.Degraded, state: func(float64, string, string) (bool, float64, string) {
+			return true, 900, ""
+		}},
+		{name: "stuck in every way", seconds: 61, class: record.Stuck, sub: "total", state: func(float64, string, string) (bool, float64, string) {
+			return false, 2000, "timeout"
+		}},
+		{name: "stuck behind a healthy face", seconds: 61, class: record.Stuck, sub: "deceptive", deceived: true, state: func(_ float64, kind, _ string) (bool, float64, string) {
+			if kind == "health" {
+				return true, 2, ""
+			}
+			return false, 2000, "status"
+		}},
+		{name: "old connections work, new ones do not", seconds: 61, class: record.Stuck, sub: "connection-scoped", state: func(_ float64, kind, conn string) (bool, float64, string) {
+			if kind == "health" && conn == "kept" {
+				return true, 2, ""
+			}
+			return false, 2000, "timeout"
+		}},
+		{name: "nothing listens", seconds: 61, class: record.Crashed, state: func(float64, string, string) (bool, float64, string) {
+			return false, 0.2, "refused"
+		}},
+		{name: "a good window that relapses is no recovery", seconds: 61, class: record.Stuck, sub: "total", state: func(t float64, _, _ string) (bool, float64, string) {
+			if t >= 110 && t < 116 {
+				return true, 250, ""
+			}
+			return false, 2000, "timeout"
+		}},
+		{name: "too short a watch has no verdict", seconds: 20, class: record.NotTested, state: func(float64, string, string) (bool, float64, string) {
+			return false, 2000, "timeout"
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := Aftermath{
+				Base: Quiet{MedianMs: 250, P95Ms: 280, N: 10}, Probes: history(tt.seconds, tt.state), ReleasedS: 100,
+				NowS: 100 + float64(tt.seconds), ExpectedDrain: tt.drain, WindowS: 5, RelapseS: 5, MaxS: 60,
+			}
+			got := a.Classify()
+			if got.Class != tt.class || got.SubClass != tt.sub {
+				t.Fatalf("class %s %q, want %s %q (%s)", got.Class, got.SubClass, tt.class, tt.sub, got.Summary)
+			}
+			if healed := got.Class == record.SelfHealing || got.Class == record.Slow; healed != (got.Seconds != nil) {
+				t.Fatalf("seconds = %v for class %s", got.Seconds, got.Class)
+			}
+			if got.Seconds != nil && (*got.Seconds < tt.at-0.01 || *got.Seconds > tt.at+1) {
+				t.Errorf("recovered after %.2f s, want %.0f s", *got.Seconds, tt.at)
+			}
+			if got.HealthDeceptionSeconds == nil || (*got.HealthDeceptionSeconds > 50) != tt.deceived {
+				t.Errorf("health deception = %v, want deceived %v", got.HealthDeceptionSeconds, tt.deceived)
+			}
+		})
+	}
+}

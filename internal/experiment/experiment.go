@@ -1,0 +1,236 @@
+// Package experiment ORDERS a run: which load comes next, for how long, and when it is over; then whether the target comes back.
+//
+// It stands over the straight line schedule → drive → record and runs trials through it. Deciding functions are pure
+// (levels in → next level out), so that they run in simulation. It does not explain, judge or show anything: what it
+// learnt goes into the run folder as events.
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/observe"
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/targets"
+)
+
+// Config is all an experiment works with. Everything in it is already started; nothing is closed here.
+type Config struct {
+	Scenario *scenarios.Scenario
+	Target   *targets.Target
+	Guard    *targets.Guard
+	Limits   []scenarios.Limit
+	Engine   drive.Engine
+	Prober   *drive.Prober
+	Recorder *record.Recorder
+	Folder   *record.Folder
+	Observer *observe.Observer
+	Clock    record.Clock
+	Control  *Control
+	Effort   Effort
+	Fixed    *Fixed            // nil runs the capacity plan
+	Baseline *targets.Baseline // nil for none
+	// Restart restarts one service of the target; nil when captest cannot.
+	Restart func(ctx context.Context, service string) error
+}
+
+// Plan names as run.json carries them.
+const (
+	PlanCapacity = "capacity"
+	PlanFixed    = "fixed"
+)
+
+// ErrInterrupted ends a run early on request: q on the screen, SIGINT, SIGTERM, or the run's time limit.
+var ErrInterrupted = errors.New("interrupted")
+
+// experiment is one run in progress.
+type experiment struct {
+	Config
+	pace     pace
+	progress *progress
+	levels   []Level
+	trials   int
+	base     Quiet
+
+	invalidTrials []string // why, each
+	lagP99        *float64 // highest of any trial, ms
+}
+
+// Run carries the whole plan out and returns when the target is quiet again. ErrInterrupted and *UnreachableError and
+// *PreflightError are told apart by the caller; whatever happened before an error is in the run folder already.
+func Run(ctx context.Context, c Config) error {
+	x := &experiment{Config: c, pace: paces[c.Effort], progress: newProgress(c)}
+	if x.pace.probes == 0 {
+		x.pace = paces[Quick]
+	}
+	ctx, stop := c.Control.bind(ctx)
+	defer stop()
+	c.Recorder.Decorate(x.progress.decorate)
+
+	err := x.run(ctx)
+	if down := c.Control.down(); down != nil {
+		x.recordCrash(down)
+		err = nil // the target's end is a result, not a failure of the experiment
+	}
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrInterrupted) {
+		err = ErrInterrupted
+	}
+	x.validity()
+	x.progress.enter("done", "", 0)
+	x.Recorder.Enter(record.Mark{Trial: -1, Phase: "done"})
+	return err
+}
+
+func (x *experiment) run(ctx context.Context) error {
+	x.phase("preflight", "is the target there?", 2*time.Second)
+	if err := x.reach(ctx); err != nil {
+		return err
+	}
+	if x.Fixed != nil {
+		return x.fixed(ctx)
+	}
+	return x.capacityPlan(ctx)
+}
+
+// capacityPlan: quiet baseline, closed ramp, the comparison level, overload, release, recovery watch.
+func (x *experiment) capacityPlan(ctx context.Context) error {
+	if err := x.preflight(ctx); err != nil {
+		return err
+	}
+	if err := x.quietBaseline(ctx); err != nil {
+		return err
+	}
+	err := x.ramp(ctx)
+	if errors.Is(err, errGone) {
+		return x.watchTheGone(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return x.overloadAndRecover(ctx)
+}
+
+// errGone ends the ramp: every request of a level was refused, so nothing listens there any more.
+var errGone = errors.New("the target refuses every connection")
+
+// ramp climbs until nextLevel says stop, then measures the comparison level if the ramp has not.
+func (x *experiment) ramp(ctx context.Context) error {
+	var last record.TrialSums
+	for {
+		users, why := nextLevel(x.levels)
+		if users == 0 {
+			x.note("ramp ended: " + why)
+			break
+		}
+		phase := "ramp"
+		if users == 1 {
+			phase = "baseline"
+		}
+		sums, err := x.closedLevel(ctx, phase, users, last)
+		if err != nil {
+			return err
+		}
+		last = sums
+	}
+	if x.measured(comparisonUsers) {
+		return nil
+	}
+	_, err := x.closedLevel(ctx, "level", comparisonUsers, last)
+	return err
+}
+
+// closedLevel runs one level and appends what the ramp needs to know of it.
+func (x *experiment) closedLevel(ctx context.Context, phase string, users int, before record.TrialSums) (record.TrialSums, error) {
+	warm, measured := x.pace.level(goodput(before), meanSeconds(before))
+	sums, verdict, err := x.trial(ctx, trialSpec{
+		phase: phase, warm: warm, measured: measured,
+		load: drive.Load{Users: users, For: warm + measured},
+		mark: record.Load{Users: users},
+	})
+	if err != nil {
+		return sums, err
+	}
+	if gone(sums) {
+		return sums, errGone
+	}
+	mean, _ := sums.Value("", "mean", 0)
+	x.levels = append(x.levels, Level{
+		Users: users, PerSecond: goodput(sums), MeanMs: mean,
+		Within: verdict.verdict == verdictPass, Usable: verdict.verdict != verdictInvalid,
+	})
+	return sums, nil
+}
+
+func gone(s record.TrialSums) bool {
+	return s.OK == 0 && s.N > 0 && s.Errors[record.ErrorRefused.String()] == s.N
+}
+
+func (x *experiment) measured(users int) bool {
+	for _, l := range x.levels {
+		if l.Users == users {
+			return true
+		}
+	}
+	return false
+}
+
+// phase moves the run on: screen, frames and events all learn of it at once.
+func (x *experiment) phase(name, note string, expected time.Duration) {
+	x.progress.enter(name, note, expected)
+	x.Recorder.Enter(record.Mark{Trial: -1, Phase: name})
+	x.event(record.EventPhase, -1, note, map[string]string{"phase": name})
+}
+
+// event appends to events.jsonl. Marshalling our own structures cannot fail; a folder that cannot be written is
+// reported once by Folder.Err at the end of the run.
+func (x *experiment) event(kind record.EventKind, trial int, text string, data any) {
+	e := record.Event{OffsetS: x.now().Seconds(), Kind: kind, Trial: trial, Text: text}
+	if data != nil {
+		raw, err := json.Marshal(data)
+		if err != nil {
+			raw, _ = json.Marshal(fmt.Sprintf("not writable: %v", err))
+		}
+		e.Data = raw
+	}
+	x.Folder.Event(e)
+}
+
+func (x *experiment) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	x.progress.warn(text)
+	x.event(record.EventWarning, -1, text, nil)
+}
+
+// note is a plain remark in the log of events; it belongs to no trial and needs no attention.
+func (x *experiment) note(text string) {
+	x.event(record.EventPhase, -1, text, nil)
+}
+
+func (x *experiment) now() time.Duration { return time.Duration(x.Clock.Now()) }
+
+func goodput(s record.TrialSums) float64 {
+	v, _ := s.Value("", "goodput", 0)
+	return v
+}
+
+func meanSeconds(s record.TrialSums) float64 {
+	v, _ := s.Value("", "mean", 0)
+	return v / 1000
+}
+
+// sleep waits for d or for the context, whichever is first.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

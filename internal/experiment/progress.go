@@ -1,0 +1,116 @@
+package experiment
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+)
+
+// progress is what a run says of itself while it runs: phase, time left, probes, warnings. decorate copies it into the
+// snapshot; nothing here is ever waited for by the load.
+type progress struct {
+	c     Config
+	cores int
+
+	mu       sync.Mutex
+	phase    string
+	note     string
+	began    time.Duration
+	expected time.Duration
+	probes   map[string]record.ProbeNow
+	warnings []string
+}
+
+// maxWarnings bounds what the screen keeps; the run folder has them all.
+const maxWarnings = 20
+
+func newProgress(c Config) *progress {
+	return &progress{c: c, cores: runtime.GOMAXPROCS(0), probes: map[string]record.ProbeNow{}}
+}
+
+// enter starts a phase that is expected to last so long (0: unknown).
+func (p *progress) enter(phase, note string, expected time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.phase, p.note, p.expected, p.began = phase, note, expected, time.Duration(p.c.Clock.Now())
+}
+
+func (p *progress) warn(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.warnings) < maxWarnings {
+		p.warnings = append(p.warnings, text)
+	}
+}
+
+func (p *progress) probed(x record.Probe) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name := x.Probe + ", " + x.Connection + " connection"
+	p.probes[name] = record.ProbeNow{Name: name, OK: x.OK, Ms: x.Ms}
+}
+
+// probeOrder keeps the screen's lines where they are.
+var probeOrder = []string{
+	"functional, fresh connection", "functional, kept connection",
+	"health, fresh connection", "health, kept connection",
+}
+
+// decorate fills in what the recorder cannot know. It runs on the recorder's goroutine and only reads memory.
+func (p *progress) decorate(s *record.Snapshot) {
+	s.Scenario, s.Target, s.Profile = p.c.Scenario.Name, p.c.Target.Name, p.c.Target.Profile
+	s.Gauges = p.c.Observer.Gauges()
+	if cpu := p.c.Observer.Host().GeneratorCPUPercent; cpu != nil {
+		s.GeneratorCPUPercent = *cpu
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Duration(p.c.Clock.Now())
+	s.Phase, s.PhaseNote, s.Done = p.phase, p.note, p.phase == "done"
+	if p.expected > 0 {
+		s.PhaseLeft = max(0, p.expected-(now-p.began))
+		s.Left = s.PhaseLeft + p.after()
+	}
+	s.Warnings = append([]string(nil), p.warnings...)
+	s.Health = s.Health[:0:0]
+	for _, name := range probeOrder {
+		if x, ok := p.probes[name]; ok {
+			s.Health = append(s.Health, x)
+		}
+	}
+}
+
+// after estimates what comes behind the phase in progress: the capacity plan's usual shape on a target that heals.
+func (p *progress) after() time.Duration {
+	if p.c.Fixed != nil {
+		return 0
+	}
+	e := paces[p.c.Effort]
+	if e.probes == 0 {
+		e = paces[Quick]
+	}
+	level := e.maxTrial + 2*time.Second
+	recovery := e.window + e.relapse + 5*time.Second
+	overload := e.overload + 3*time.Second
+	switch p.phase {
+	case "preflight", "quiet":
+		return 5*level + overload + recovery
+	case "baseline":
+		return 4*level + overload + recovery
+	case "ramp", "drain":
+		return 2*level + overload + recovery
+	case "level":
+		return overload + recovery
+	case "overload":
+		return recovery
+	}
+	return 0
+}
+
+func (p *progress) current() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.phase
+}

@@ -1,0 +1,198 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
+)
+
+// Verdicts of a trial: three, because a trial whose generator was the limit says nothing about the target.
+const (
+	verdictPass    = "pass"
+	verdictFail    = "fail"
+	verdictInvalid = "invalid"
+)
+
+// trialSpec is one load to hold.
+type trialSpec struct {
+	phase          string
+	load           drive.Load
+	mark           record.Load
+	warm, measured time.Duration // measured 0: the load ends by count
+	whole          bool          // count until the last answer is in, not only until the load ends
+	note           string
+	release        func(t *trialRun) // called when the load has ended, before what is in flight has finished
+}
+
+// trialRun is what a release hook sees.
+type trialRun struct {
+	inFlight int // when the load ended
+	sums     record.TrialSums
+	done     <-chan struct{} // closed when nothing is in flight any more
+}
+
+type trialEnd struct {
+	verdict string
+	reasons []string
+	tally   drive.Tally
+}
+
+// trial holds one load and says what came of it. The error is ErrInterrupted, the target's crash, or the engine's own.
+func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, trialEnd, error) {
+	index := x.trials
+	x.trials++
+	planned := s.warm + s.measured
+	x.event(record.EventTrialStart, index, s.note, record.TrialStart{Phase: s.phase, Load: s.mark, Seconds: planned.Seconds()})
+	x.progress.enter(s.phase, describe(s), planned)
+	x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Warmup: s.warm > 0, Load: s.mark})
+
+	tctx, skip := x.Control.trial(ctx)
+	defer skip()
+	began := x.now()
+	var tally drive.Tally
+	var driveErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tally, driveErr = x.Engine.Drive(tctx, s.load, x.Recorder)
+	}()
+
+	if s.warm > 0 && x.wait(tctx, done, s.warm) {
+		x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Load: s.mark})
+	}
+	if s.measured > 0 {
+		x.wait(tctx, done, s.measured)
+	} else {
+		<-done
+	}
+	if s.whole {
+		<-done
+	}
+	sums := x.Recorder.Cut()
+	inFlight := x.Recorder.Snapshot().InFlight
+	end := x.verdict(s, sums, began)
+	if cause := context.Cause(tctx); cause != nil {
+		end.verdict, end.reasons = verdictInvalid, append(end.reasons, "ended early: "+cause.Error())
+		if exit := (*Exit)(nil); errors.As(cause, &exit) {
+			end.verdict = verdictFail // a service that dies under load has failed; the generator is not to blame
+		}
+	}
+	x.remember(index, sums, end)
+	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons})
+	if s.release != nil && ctx.Err() == nil {
+		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done})
+	} else {
+		x.progress.enter("drain", "waiting for what is in flight", 0)
+		x.Recorder.Enter(record.Mark{Trial: -1, Phase: "drain"})
+	}
+	<-done
+	end.tally = tally
+	if driveErr != nil && ctx.Err() == nil && tctx.Err() == nil {
+		return sums, end, fmt.Errorf("%s, %s: %w", s.phase, describe(s), driveErr)
+	}
+	if ctx.Err() != nil {
+		return sums, end, context.Cause(ctx)
+	}
+	return sums, end, nil
+}
+
+// remember keeps what the run's validity is made of.
+func (x *experiment) remember(index int, sums record.TrialSums, end trialEnd) {
+	if sums.LagP99Ms != nil && (x.lagP99 == nil || *sums.LagP99Ms > *x.lagP99) {
+		x.lagP99 = sums.LagP99Ms
+	}
+	if end.verdict == verdictInvalid {
+		x.invalidTrials = append(x.invalidTrials, fmt.Sprintf("trial %d: %s", index+1, strings.Join(end.reasons, "; ")))
+	}
+}
+
+// wait lets d pass; false when the load ended before.
+func (x *experiment) wait(ctx context.Context, done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// verdict judges a trial against the limits. Order matters: a trial that is not about the target is never blamed on it.
+func (x *experiment) verdict(s trialSpec, sums record.TrialSums, began time.Duration) trialEnd {
+	if why := x.invalid(sums, began); why != "" {
+		return trialEnd{verdict: verdictInvalid, reasons: []string{why}}
+	}
+	if sums.N == 0 {
+		return trialEnd{verdict: verdictFail, reasons: []string{fmt.Sprintf("nothing completed in %.0f s", sums.Seconds)}}
+	}
+	limits := x.Limits
+	if !hasLoadLevel(limits) {
+		limits = append(limits[:len(limits):len(limits)], stability)
+	}
+	end := trialEnd{verdict: verdictPass}
+	for _, l := range limits {
+		if !l.LoadLevel() {
+			continue
+		}
+		v, ok := sums.Value(l.Step, l.Metric, l.Quantile)
+		if !ok {
+			end.verdict, end.reasons = verdictFail, append(end.reasons, l.Expr+": no data")
+			continue
+		}
+		if !l.Holds(v) {
+			end.verdict, end.reasons = verdictFail, append(end.reasons, fmt.Sprintf("%s: %.4g %s", l.Expr, v, l.Unit))
+		}
+	}
+	return end
+}
+
+// stability stands in when no limit was given: without one, capacity can only mean that (nearly) nothing fails.
+var stability = scenarios.Limit{Expr: "errors<1%", Metric: "errors", Op: "<", Value: 1, Unit: "%"}
+
+func hasLoadLevel(limits []scenarios.Limit) bool {
+	for _, l := range limits {
+		if l.LoadLevel() {
+			return true
+		}
+	}
+	return false
+}
+
+// invalid says why a trial's numbers would be about captest instead of the target; "" when they are about the target.
+// Thresholds: measurement 3.4. Lag counts in open loads only; below 5 ms it is the timer's and the scheduler's noise on a shared machine.
+func (x *experiment) invalid(sums record.TrialSums, began time.Duration) string {
+	if n := sums.Errors[record.ErrorLocal.String()]; n > 0 {
+		return fmt.Sprintf("captest ran out of its own descriptors or ports (%d requests)", n)
+	}
+	if sums.LagP99Ms != nil {
+		p95, _ := sums.Value("", "p", 95)
+		if allowed := max(5, 0.02*p95); *sums.LagP99Ms > allowed {
+			return fmt.Sprintf("captest sent late: p99 of the schedule lag %.1f ms, allowed %.1f ms", *sums.LagP99Ms, allowed)
+		}
+	}
+	if cpu, ok := x.Observer.GeneratorCPU(began.Nanoseconds()); ok && cpu > generatorCPULimit*float64(x.progress.cores) {
+		return fmt.Sprintf("captest itself used %.0f %% CPU of %d cores", cpu, x.progress.cores)
+	}
+	return ""
+}
+
+// generatorCPULimit is the share (in % of one core, times cores) above which a generator measures itself. Source: measurement 3.4.
+const generatorCPULimit = 80
+
+func describe(s trialSpec) string {
+	if s.note != "" {
+		return s.note
+	}
+	if s.mark.Users > 0 {
+		return fmt.Sprintf("%d users", s.mark.Users)
+	}
+	return fmt.Sprintf("%.4g/s", s.mark.RatePerSecond)
+}
