@@ -24,7 +24,7 @@ type Scenario struct {
 	// Limits judge the run, or define "within limits" in a capacity search.
 	Limits   []Limit
 	Baseline string
-	Load     *Load // fixed in the file; nil: the command line or the default plan decides
+	Load     *FixedLoad // fixed in the file; nil: the command line or the default plan decides
 }
 
 // Field is a named template.
@@ -87,8 +87,8 @@ type Capture struct {
 	source *captureSource // From compiled by the loader
 }
 
-// Load fixes the load in the file.
-type Load struct {
+// FixedLoad fixes the load in the file.
+type FixedLoad struct {
 	Users    int
 	Total    uint64  // journeys in all
 	Rate     float64 // arrivals per second
@@ -97,9 +97,10 @@ type Load struct {
 	Stages   []LoadStage
 }
 
-// LoadStage moves linearly from the previous stage's load to this one's.
+// LoadStage moves linearly from the previous stage's load (at first none) to this one's. All stages of a load count Users,
+// or all set a Rate.
 type LoadStage struct {
 	Users int
-	Rate  float64
+	Rate  float64 // arrivals per second
 	For   time.Duration
 }

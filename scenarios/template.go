@@ -59,7 +59,7 @@ type part struct {
 	fallback string // of env
 	hasElse  bool   // there is a fallback
 	number   uint64
-	at       int // byte offset in the string it was parsed from, for messages
+	at, end  int // bytes of the string it was parsed from, for messages
 }
 
 // Bounds of what a template may ask for.

@@ -26,7 +26,7 @@ func parseParts(s string) ([]part, error) {
 			parts[last].text += text
 			return
 		}
-		parts = append(parts, part{text: text, at: at})
+		parts = append(parts, part{text: text, at: at, end: at + len(text)})
 	}
 	for at := 0; at < len(s); {
 		open := strings.Index(s[at:], "{{")
@@ -46,7 +46,7 @@ func parseParts(s string) ([]part, error) {
 			err.Offset += at
 			return nil, err
 		}
-		p.at = at
+		p.at, p.end = at, at+width
 		if p.op == opText {
 			literal(p.text, at)
 		} else {
