@@ -15,10 +15,12 @@ type Target struct {
 	Set     map[string]string // knobs of the bundled stack flipped on top of the profile
 	Bundled bool              // captest starts and stops it
 	// Allow lists the addresses load may reach besides loopback. Names are resolved; what counts is the address dialled.
-	Allow    []netip.Prefix
-	Owner    string    // who answers for load to anything but loopback; required with a non-loopback Allow in a file
-	Services []Service // in file order, entry included
-	Roles    map[string]string
+	Allow []netip.Prefix
+	// AllowNames are the names of the file's allow list; NewGuard resolves them.
+	AllowNames []string
+	Owner      string            // who answers for load to anything but loopback; required with a non-loopback Allow in a file
+	Services   []Service         // in file order, entry included
+	Roles      map[string]string // what a metric captest does not know by itself stands for, see RoleNames
 	// OverloadUsers is a floor for the overload phase; 0 for none.
 	OverloadUsers int
 }
