@@ -6,6 +6,8 @@ package drive
 
 import (
 	"context"
+	"crypto/x509"
+	"net"
 	"time"
 
 	"github.com/captest/captest/internal/record"
@@ -17,9 +19,11 @@ import (
 // Engine sends one load at a time. The net/http engine is the first; others come under the same seam: nothing
 // downstream of a record.Sample knows which one ran.
 type Engine interface {
-	// Drive runs the load until its end or until ctx is done, then waits for what is in flight (at most the
-	// load's Grace, after which it is cancelled and recorded as canceled) and says what happened.
-	// The error is for what the engine itself could not do; failed requests are samples, not errors.
+	// Drive runs the load until its end, then waits for what is in flight (at most the load's Grace, after which it is
+	// cancelled and recorded as canceled) and says what happened. When ctx is done it cancels what is in flight at once.
+	// No connection of the load is open any more when Drive returns, so that nothing of it lingers on the target.
+	// The error is for what the engine itself could not do; failed requests are samples, not errors, and neither is a
+	// cancelled ctx. One Drive runs at a time.
 	Drive(ctx context.Context, load Load, rec *record.Recorder) (Tally, error)
 	// Close shuts every idle connection and frees what virtual users hold.
 	Close()
@@ -32,7 +36,12 @@ type Config struct {
 	Guard    *targets.Guard      // every dial goes through it
 	Identity *Identity           // the run's unique data
 	Env      func(string) string // for {{env "NAME"}}
-	Headers  map[string]string   // added to every request
+	Headers  map[string]string   // added to every request; a step's own headers win
+	Clock    record.Clock        // the run's; only probes need it (a load takes the recorder's)
+
+	// For tests: where connections come from instead of the Guard's dialer, and whom HTTPS trusts instead of the system's roots.
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	roots *x509.CertPool
 }
 
 // Load is one trial's load: closed when Users > 0, open when Plan is set.
@@ -40,7 +49,7 @@ type Load struct {
 	Users int
 	Total uint64         // closed: stop after this many journeys in all; 0: run For
 	Plan  *schedule.Plan // open
-	For   time.Duration  // 0 only with Total
+	For   time.Duration  // 0: closed until Total, open for the plan's length
 	// InFlightCap bounds journeys in flight of an open load; arrivals beyond it are counted as dropped, never delayed. 0: DefaultInFlightCap.
 	InFlightCap int
 	// Grace is how long in-flight journeys may finish after the end; 0: the longest step timeout.
@@ -56,5 +65,5 @@ type Tally struct {
 	Failed     uint64        // journeys that ended at a failed step
 	Dropped    uint64        // arrivals that could not start
 	LastSent   time.Duration // offset of the last request's start since the run began
-	Stragglers int           // cancelled when Grace was over
+	Stragglers int           // journeys cancelled: in flight when Grace was over or ctx was done
 }
