@@ -209,6 +209,7 @@ type TargetConnections struct {
 	MaxFDs        *float64                         `json:"max_fds"`
 	ScrapesFailed int                              `json:"scrapes_failed"`
 	Scrapes       int                              `json:"scrapes"`
+	Restarts      int                              `json:"restarts"` // later start times seen during the run
 	Downstream    map[string]DownstreamConnections `json:"downstream"`
 }
 
