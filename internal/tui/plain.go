@@ -68,6 +68,7 @@ func (p *progressLines) look(s *record.Snapshot, now time.Time, put func(string)
 	}
 	changed := p.last == nil || p.last.Phase != s.Phase || p.last.Trial != s.Trial
 	switch {
+	case s.Done: // end says it
 	case changed && s.Phase != "":
 		if p.last != nil && p.last.TrialLatency.N > 0 && now.Sub(p.said) >= 2*time.Second {
 			put(progressLine(p.last))

@@ -1,4 +1,4 @@
-// Package tui shows a running experiment: a full screen with charts and keys, or plain progress lines where there is no terminal.
+// Package tui shows a running experiment: a screen with charts and keys, or plain progress lines where there is no terminal.
 //
 // It stands beside the line from schedule to report and looks at it through one immutable record.Snapshot, four times a second.
 //
