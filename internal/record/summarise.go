@@ -69,7 +69,7 @@ type trialStart struct {
 }
 
 // mostTrials bounds the trial numbers that are believed: a run has a few dozen.
-const mostTrials = 10_000
+const mostTrials = 1_000
 
 func (s *summary) warn(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(s.warnings, text) {
