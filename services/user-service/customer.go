@@ -1,0 +1,138 @@
+package userservice
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/captest/captest/services/kit"
+)
+
+const schema = `
+CREATE TABLE IF NOT EXISTS customers (
+	id            TEXT PRIMARY KEY,
+	email         TEXT NOT NULL UNIQUE,
+	password_hash TEXT NOT NULL,
+	first_name    TEXT NOT NULL,
+	last_name     TEXT NOT NULL,
+	state         TEXT NOT NULL,            -- pending until billing has the account, then active
+	created_at    INTEGER NOT NULL          -- Unix milliseconds
+);
+CREATE INDEX IF NOT EXISTS customers_pending ON customers (created_at) WHERE state = 'pending';
+CREATE TABLE IF NOT EXISTS tokens (
+	hash        TEXT PRIMARY KEY,           -- SHA-256 of the token; the token itself is kept nowhere
+	customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+	expires_at  INTEGER NOT NULL            -- Unix milliseconds
+);
+CREATE INDEX IF NOT EXISTS tokens_customer ON tokens (customer_id);
+`
+
+const (
+	pending = "pending"
+	active  = "active"
+)
+
+var (
+	errNotFound = errors.New("no such customer")
+	errTaken    = errors.New("e-mail taken")
+)
+
+// customer is one row. A pending one does not exist as far as anybody outside can see.
+type customer struct {
+	ID, Email, PasswordHash, FirstName, LastName, State string
+	Created                                             time.Time
+}
+
+// shown is how a customer appears in answers.
+type shown struct {
+	ID                   string `json:"id"`
+	Email                string `json:"email"`
+	FirstName            string `json:"first_name"`
+	LastName             string `json:"last_name"`
+	RequiresVerification bool   `json:"requires_verification"`
+}
+
+func (c *customer) shown() shown {
+	return shown{ID: c.ID, Email: c.Email, FirstName: c.FirstName, LastName: c.LastName, RequiresVerification: true}
+}
+
+// customers is the table. Its methods give up the event loop while the store works.
+type customers struct{ db *sql.DB }
+
+const columns = `id, email, password_hash, first_name, last_name, state, created_at`
+
+func (t customers) byEmail(ctx context.Context, email string) (*customer, error) {
+	defer kit.Await(ctx)()
+	return scan(t.db.QueryRowContext(ctx, `SELECT `+columns+` FROM customers WHERE email = ?`, email))
+}
+
+// byToken finds the active customer that a token, given as its hash, belongs to.
+func (t customers) byToken(ctx context.Context, hash string, now time.Time) (*customer, error) {
+	defer kit.Await(ctx)()
+	return scan(t.db.QueryRowContext(ctx, `SELECT `+columns+` FROM customers
+		WHERE state = 'active' AND id = (SELECT customer_id FROM tokens WHERE hash = ? AND expires_at > ?)`, hash, now.UnixMilli()))
+}
+
+func (t customers) insert(ctx context.Context, c *customer) error {
+	defer kit.Await(ctx)()
+	_, err := t.db.ExecContext(ctx, `INSERT INTO customers (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		c.ID, c.Email, c.PasswordHash, c.FirstName, c.LastName, c.State, c.Created.UnixMilli())
+	if kit.IsDuplicate(err) {
+		return errTaken
+	}
+	return err
+}
+
+// activate makes a pending customer exist; errNotFound when somebody has removed it meanwhile.
+func (t customers) activate(ctx context.Context, id string) error {
+	defer kit.Await(ctx)()
+	done, err := t.db.ExecContext(ctx, `UPDATE customers SET state = 'active' WHERE id = ? AND state = 'pending'`, id)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(errNotFound, err)
+	}
+	return nil
+}
+
+// removePending deletes a customer that never became active; an active one is left alone.
+func (t customers) removePending(ctx context.Context, id string) error {
+	defer kit.Await(ctx)()
+	_, err := t.db.ExecContext(ctx, `DELETE FROM customers WHERE id = ? AND state = 'pending'`, id)
+	return err
+}
+
+// allPending gives at most limit pending customers, oldest first.
+func (t customers) allPending(ctx context.Context, limit int) (found []*customer, err error) {
+	defer kit.Await(ctx)()
+	rows, err := t.db.QueryContext(ctx, `SELECT `+columns+` FROM customers WHERE state = 'pending' ORDER BY created_at LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		c, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, c)
+	}
+	return found, rows.Err()
+}
+
+func scan(row interface{ Scan(...any) error }) (*customer, error) {
+	var c customer
+	var created int64
+	err := row.Scan(&c.ID, &c.Email, &c.PasswordHash, &c.FirstName, &c.LastName, &c.State, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("customers: %w", err)
+	}
+	c.Created = time.UnixMilli(created)
+	return &c, nil
+}

@@ -1,0 +1,77 @@
+// Package userservice registers customers: it keeps them and their passwords, and has billing-service open their account.
+//
+// It stands first in the chain, before billing-service. It knows nothing of Kill Bill.
+package userservice
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/captest/captest/services/kit"
+)
+
+// Config of a user-service.
+type Config struct {
+	Dir     string // where its store is
+	Billing string // base URL of billing-service
+	Knobs   kit.Knobs
+	Log     *slog.Logger
+}
+
+// Service is a user-service, ready to be served.
+type Service struct {
+	app       *kit.App
+	db        *sql.DB
+	customers customers
+	tokens    tokens
+	hasher    *kit.Hasher
+	decoy     string // a hash no password fits
+	client    *kit.Client
+	billing   billing
+	log       *slog.Logger
+}
+
+// New opens the store, settles registrations that a crash left half done, and sets up the routes.
+func New(ctx context.Context, c Config) (*Service, error) {
+	m := kit.NewMetrics()
+	hasher, err := kit.NewHasher(c.Knobs, m)
+	if err != nil {
+		return nil, fmt.Errorf("user-service: %w", err)
+	}
+	client, err := kit.NewClient("billing", c.Billing, c.Knobs, m, c.Log)
+	if err != nil {
+		return nil, fmt.Errorf("user-service: %w", err)
+	}
+	db, err := kit.OpenStore(ctx, c.Dir, "user", c.Knobs.DBPool, schema)
+	if err != nil {
+		return nil, fmt.Errorf("user-service: %w", err)
+	}
+	s := &Service{
+		app: kit.NewApp(c.Knobs, db, "user", m, c.Log, client), db: db,
+		customers: customers{db}, tokens: tokens{db}, hasher: hasher, client: client, billing: billing{client}, log: c.Log,
+	}
+	if s.decoy, err = hasher.Hash(ctx, randomText()); err != nil {
+		return nil, fmt.Errorf("user-service: %w", err)
+	}
+	s.app.Handle("POST /auth/register", s.register)
+	s.app.Handle("POST /auth/login", s.login)
+	s.app.Handle("GET /users/profile", s.profile)
+	s.settleAll(ctx, 5*time.Second)
+	return s, nil
+}
+
+// Handler serves every route.
+func (s *Service) Handler() http.Handler { return s.app }
+
+// App is what the service is served with: its event loops and its drain.
+func (s *Service) App() *kit.App { return s.app }
+
+// Close closes the pooled connections and the store.
+func (s *Service) Close() error {
+	s.client.Close()
+	return s.db.Close()
+}
