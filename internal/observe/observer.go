@@ -1,0 +1,129 @@
+// Package observe LOOKS: it scrapes the target's own metrics and reads the machine and captest itself, once a second, into
+// the run folder and for the screen.
+//
+// It stands beside drive and feeds record. It sends no load, explains nothing, and a target that does not answer it is data,
+// not a failure.
+package observe
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/targets"
+)
+
+// Config of an Observer.
+type Config struct {
+	Target *targets.Target
+	Guard  *targets.Guard // every dial goes through it; nil allows loopback alone
+	Folder *record.Folder // nil: readings are kept for the screen only
+	Clock  record.Clock
+	Every  time.Duration // between readings; 0: a second
+}
+
+// DefaultEvery is the time between readings. Scraping a blocked event loop adds work to it: not more often.
+const DefaultEvery = time.Second
+
+// Observer reads the target and the machine. Its memory does not grow with the length of the run.
+type Observer struct {
+	c        Config
+	scrapers []*scraper // of the services that have metrics, in target order
+	machine  *machine
+	self     *self
+
+	mu   sync.Mutex
+	host record.HostReading
+}
+
+// New makes an Observer; Run starts it.
+func New(c Config) *Observer {
+	if c.Every <= 0 {
+		c.Every = DefaultEvery
+	}
+	if c.Clock.Start().IsZero() {
+		c.Clock = record.NewClock()
+	}
+	if c.Guard == nil {
+		c.Guard = &targets.Guard{}
+	}
+	o := &Observer{c: c, machine: newMachine(), self: newSelf(c.Clock)}
+	if c.Target == nil {
+		return o
+	}
+	for _, s := range c.Target.Services {
+		if s.Metrics != "" && s.URL != "" {
+			o.scrapers = append(o.scrapers, newScraper(c, s))
+		}
+	}
+	return o
+}
+
+// Run reads until ctx is done: each service on a goroutine and a connection of its own, so that one that hangs delays no other.
+func (o *Observer) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, s := range o.scrapers {
+		wg.Go(func() {
+			defer s.close()
+			every(ctx, o.c.Every, func() { s.once(ctx) })
+		})
+	}
+	every(ctx, o.c.Every, o.readHost)
+	wg.Wait()
+}
+
+// every calls f at once and then once an interval until ctx is done.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		f()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (o *Observer) readHost() {
+	h := record.HostReading{OffsetS: offset(o.c.Clock)}
+	o.machine.read(&h)
+	o.self.read(&h)
+	o.mu.Lock()
+	o.host = h
+	o.mu.Unlock()
+	if o.c.Folder != nil {
+		o.c.Folder.Host(h)
+	}
+}
+
+// Host is the latest reading of the machine and of captest itself; nil fields are unknown.
+func (o *Observer) Host() record.HostReading {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.host
+}
+
+// GeneratorCPU is captest's own CPU use from since (Clock ns) until now, in percent of one core; false when it is unknown.
+func (o *Observer) GeneratorCPU(since int64) (percent float64, ok bool) {
+	return o.self.cpuSince(since)
+}
+
+// Latest is a service's last good scrape, which must not be changed; false when there was none.
+func (o *Observer) Latest(service string) (record.Scrape, bool) {
+	for _, s := range o.scrapers {
+		if s.service.Name == service {
+			_, last, _ := s.readings()
+			if last != nil {
+				return *last, true
+			}
+		}
+	}
+	return record.Scrape{}, false
+}
+
+// offset is now, in seconds since the run began.
+func offset(c record.Clock) float64 { return float64(c.Now()) / 1e9 }
+
+func known(v float64) *float64 { return &v }
