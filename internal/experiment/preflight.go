@@ -52,7 +52,7 @@ const dialTimeout = 5 * time.Second
 
 // reach opens one connection to every service the scenario uses.
 func (x *experiment) reach(ctx context.Context) error {
-	for _, name := range x.services() {
+	for _, name := range x.Scenario.Services() {
 		s, ok := x.Target.Find(name)
 		if !ok {
 			return fmt.Errorf("target %s has no service %q", x.Target.Name, name)
@@ -68,23 +68,6 @@ func (x *experiment) reach(ctx context.Context) error {
 		_ = conn.Close() // opened only to see that it can be
 	}
 	return nil
-}
-
-// services the scenario sends to, by name, each once.
-func (x *experiment) services() []string {
-	seen := map[string]bool{}
-	for _, s := range x.Scenario.Setup {
-		seen[s.Service] = true
-	}
-	for _, s := range x.Scenario.Steps {
-		seen[s.Service] = true
-	}
-	names := make([]string, 0, len(seen))
-	for n := range seen {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
 }
 
 // address of a base URL, with the scheme's port when it names none.

@@ -1,0 +1,26 @@
+.DEFAULT_GOAL := help
+.PHONY: help build run test race check format bench
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the captest binary, in bin/
+	go build -o bin/captest ./cmd/captest
+
+run: ## the main job: find the capacity of the bundled services
+	go run ./cmd/captest run
+
+test: ## every test
+	go test ./...
+
+race: ## the tests under the race detector, without the slow ones
+	go test -race -short ./...
+
+check: ## everything a change must pass
+	.ci/run
+
+format: ## rewrite the sources the way check wants them
+	go run mvdan.cc/gofumpt@v0.12.0 -w $$(git ls-files '*.go')
+
+bench: ## micro-benchmarks with allocations
+	go test -run '^$$' -bench . -benchmem ./internal/...

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/captest/captest/internal/experiment"
+	"github.com/captest/captest/internal/schedule"
+	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/targets"
+)
+
+// runOptions are the flags of `captest run`.
+type runOptions struct {
+	scenario    string
+	target      string
+	effort      string
+	limits      []string
+	baseline    string
+	out         string
+	json        string
+	noTUI       bool
+	engine      string
+	seed        uint64
+	seedSet     bool
+	allowHost   []string
+	maxDuration time.Duration
+	storeDir    string
+
+	users      uint64
+	concurrent int
+	rate       string
+	arrivals   string
+	duration   time.Duration
+}
+
+func (o *runOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.target, "target", "t", "reference", "where load goes: NAME[:PROFILE], FILE or URL")
+	f.StringVar(&o.effort, "effort", string(experiment.Quick), "how long to look: quick, standard or thorough")
+	f.StringArrayVarP(&o.limits, "limit", "l", nil, "a limit like 'p95<1s', 'register.p99<2s', 'errors<1%', 'goodput>5/s', 'capacity>=5/s', 'recovery<10s' (repeatable; replaces the scenario's)")
+	f.StringVar(&o.baseline, "baseline", "", "published figure to compare with (default: the scenario's; none for no comparison)")
+	f.StringVarP(&o.out, "out", "o", "captest-runs", "folder that run folders are made in")
+	f.StringVar(&o.json, "json", "", "also write run.json to FILE, or to stdout instead of the summary with -")
+	f.BoolVar(&o.noTUI, "no-tui", false, "plain progress lines even on a terminal")
+	f.StringVar(&o.engine, "engine", "auto", "who sends: auto or http")
+	f.Uint64Var(&o.seed, "seed", 0, "makes request data reproducible (default: random)")
+	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
+	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
+	f.StringVar(&o.storeDir, "store-dir", "", "keep the bundled services' databases in this folder (default: a temporary one, removed at the end)")
+	f.Uint64Var(&o.users, "users", 0, "fixed load: journeys in all")
+	f.IntVar(&o.concurrent, "concurrent", 0, "fixed load: virtual users at a time")
+	f.StringVar(&o.rate, "rate", "", "fixed load: arrivals, like 5, 5/s or 300/min")
+	f.StringVar(&o.arrivals, "arrivals", string(schedule.Slotted), "how an open load arrives: slotted, constant or poisson")
+	f.DurationVar(&o.duration, "duration", 0, "fixed load: how long")
+	f.SortFlags = false
+}
+
+// load reads everything the files and flags say about the journey and its load. All mistakes of the flags come together.
+func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment.Fixed, error) {
+	s, err := scenarios.Load(o.scenario)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var wrong []error
+	limits := s.Limits
+	if len(o.limits) > 0 {
+		limits = nil
+	}
+	for _, expr := range o.limits {
+		l, err := scenarios.ParseLimit(expr)
+		switch {
+		case err != nil:
+			wrong = append(wrong, err)
+		case l.Step != "" && !hasStep(s, l.Step):
+			wrong = append(wrong, fmt.Errorf("limit %q: scenario %s has no step %q", expr, s.Name, l.Step))
+		default:
+			limits = append(limits, l)
+		}
+	}
+	if o.engine != "auto" && o.engine != "http" {
+		wrong = append(wrong, fmt.Errorf("engine %q is not one of auto, http", o.engine))
+	}
+	if o.maxDuration <= 0 {
+		wrong = append(wrong, fmt.Errorf("--max-duration %s: must be more than 0", o.maxDuration))
+	}
+	fixed, err := o.fixed(s.Load)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	return s, limits, fixed, errors.Join(wrong...)
+}
+
+// fixed load of the flags, or else of the scenario file; nil for the capacity plan.
+func (o *runOptions) fixed(file *scenarios.Load) (*experiment.Fixed, error) {
+	if o.users == 0 && o.concurrent == 0 && o.rate == "" && o.duration == 0 {
+		if file == nil {
+			return nil, nil
+		}
+		return o.fromFile(file)
+	}
+	switch {
+	case o.rate != "" && (o.concurrent != 0 || o.users != 0):
+		return nil, errors.New("--rate is an open load; --concurrent and --users are a closed one: give one kind")
+	case o.rate != "":
+		return o.open(file)
+	case o.concurrent < 0:
+		return nil, fmt.Errorf("--concurrent %d: must be at least 1", o.concurrent)
+	case o.users > 0 && o.duration > 0:
+		return nil, errors.New("--users ends a load by count, --duration by time: give one of them")
+	case o.users > 0:
+		return &experiment.Fixed{Users: max(1, min(o.concurrent, int(min(o.users, 1<<20)))), Total: o.users}, nil
+	case o.concurrent > 0 && o.duration > 0:
+		return &experiment.Fixed{Users: o.concurrent, For: o.duration}, nil
+	case o.concurrent > 0:
+		return nil, errors.New("--concurrent needs --duration (how long) or --users (how many in all)")
+	default:
+		return nil, fmt.Errorf("--duration %s needs --concurrent or --rate", o.duration)
+	}
+}
+
+func (o *runOptions) open(*scenarios.Load) (*experiment.Fixed, error) {
+	rate, err := scenarios.ParseRate(o.rate)
+	if err != nil {
+		return nil, fmt.Errorf("--rate %s: %w", o.rate, err)
+	}
+	if o.duration <= 0 {
+		return nil, errors.New("--rate needs --duration")
+	}
+	return openLoad(rate, o.duration, o.arrivals, o.seed)
+}
+
+func openLoad(rate float64, d time.Duration, arrivals string, seed uint64) (*experiment.Fixed, error) {
+	if arrivals == "" {
+		arrivals = string(schedule.Slotted)
+	}
+	plan, err := schedule.Fixed(rate, d, schedule.Arrivals(arrivals), seed)
+	if err != nil {
+		return nil, err
+	}
+	return &experiment.Fixed{Plan: plan, For: d, RatePerSecond: rate}, nil
+}
+
+// fromFile turns a scenario's own load into a fixed one.
+func (o *runOptions) fromFile(l *scenarios.Load) (*experiment.Fixed, error) {
+	switch {
+	case len(l.Stages) > 0:
+		plan := &schedule.Plan{Arrivals: schedule.Arrivals(l.Arrivals), Seed: o.seed}
+		var total time.Duration
+		from := 0.0
+		for _, s := range l.Stages {
+			if s.Users > 0 {
+				return nil, errors.New("load.stages of users cannot be run yet: give stages a rate, or one load")
+			}
+			plan.Stages = append(plan.Stages, schedule.Stage{From: from, To: s.Rate, For: s.For})
+			from, total = s.Rate, total+s.For
+		}
+		return &experiment.Fixed{Plan: plan, For: total}, plan.Check()
+	case l.Rate > 0:
+		return openLoad(l.Rate, l.For, l.Arrivals, o.seed)
+	default:
+		return &experiment.Fixed{Users: l.Users, Total: l.Total, For: l.For}, nil
+	}
+}
+
+func (o *runOptions) loadBaseline(s *scenarios.Scenario) (*targets.Baseline, error) {
+	name := o.baseline
+	if name == "" {
+		name = s.Baseline
+	}
+	if name == "" || name == "none" {
+		return nil, nil
+	}
+	return targets.LoadBaseline(name)
+}
+
+func hasStep(s *scenarios.Scenario, name string) bool {
+	for _, x := range s.Steps {
+		if x.Name == name {
+			return true
+		}
+	}
+	return false
+}

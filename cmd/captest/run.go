@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment"
+	"github.com/captest/captest/internal/gate"
+	"github.com/captest/captest/internal/observe"
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/internal/tui"
+	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/targets"
+)
+
+func newRun(e *env) *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run [SCENARIO]",
+		Short: "Run the experiment: find the capacity, overload, watch the recovery",
+		Long: `Runs SCENARIO (a built-in name or a file, default "registration") against a target (default: the bundled services, which
+captest starts and stops). Without a fixed load it measures one user, climbs 1, 2, 4, 8 … users until more users bring no more
+goodput or a limit breaks, measures 10 users, overloads, lets go and watches the recovery.
+
+  captest run
+  captest run --users 100 --concurrent 20          exactly 100 journeys, 20 at a time
+  captest run --concurrent 50 --duration 1m
+  captest run --rate 5 --duration 1m --limit 'p95<1s' --limit 'errors<1%'
+` + exitStatus,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.scenario = "registration"
+			if len(args) == 1 {
+				o.scenario = args[0]
+			}
+			o.seedSet = c.Flags().Changed("seed")
+			return runRun(c.Context(), e, &o)
+		},
+	}
+	o.addFlags(c.Flags())
+	return c
+}
+
+// runRun is the pipeline: files → target → folder → experiment → result → verdict.
+func runRun(ctx context.Context, e *env, o *runOptions) error {
+	scenario, limits, fixed, err := o.load()
+	if err != nil {
+		return invalid(err)
+	}
+	target, err := targets.Load(o.target, e.getenv)
+	if err != nil {
+		return invalid(err)
+	}
+	effort, err := experiment.ParseEffort(o.effort)
+	if err != nil {
+		return invalid(err)
+	}
+	baseline, err := o.loadBaseline(scenario)
+	if err != nil {
+		return &exitError{code: gate.ExitBaseline, cause: err}
+	}
+
+	control := &experiment.Control{}
+	defer interrupted(control.Quit)()
+	ctx, cancel := context.WithTimeoutCause(ctx, o.maxDuration, experiment.ErrInterrupted)
+	defer cancel()
+
+	guard, err := targets.NewGuard(target, o.allowHost)
+	if err != nil {
+		return invalid(err)
+	}
+	if !target.Bundled {
+		if err := guard.Check(ctx, target); err != nil {
+			return err
+		}
+	}
+	if err := target.CheckServices(scenario.Services()); err != nil {
+		return invalid(err)
+	}
+	if err := scenario.Check(e.getenv); err != nil {
+		return invalid(err)
+	}
+
+	folder, err := record.Create(o.out, scenario.Name, target.Name, time.Now())
+	if err != nil {
+		return invalid(err)
+	}
+	defer folder.Close()
+	clock := record.NewClock()
+
+	stack := &bundled{stderr: e.stderr, folder: folder, clock: clock, control: control, storeDir: o.storeDir}
+	defer stack.stop()
+	if target.Bundled {
+		if target, err = stack.start(ctx, target); err != nil {
+			return err
+		}
+	}
+
+	seed := o.seed
+	if !o.seedSet {
+		seed = randomSeed()
+	}
+	info := record.RunInfo{
+		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Plan: plan(fixed),
+		Effort: string(effort), Engine: "net/http", Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
+		Host: observe.Fingerprint(), Steps: stepNames(scenario),
+	}
+	info.Host.Colocated = colocated(target)
+	writeHead(folder, clock, info, limits, baseline)
+
+	identity := drive.NewIdentity(seed, scenario.Name, folder.Reserve)
+	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv}
+	engine, err := drive.NewHTTP(config)
+	if err != nil {
+		return invalid(err)
+	}
+	defer engine.Close()
+	prober, err := drive.NewProber(config)
+	if err != nil {
+		return invalid(err)
+	}
+	defer prober.Close()
+
+	recorder := record.NewRecorder(record.RecorderConfig{Clock: clock, Folder: folder, Steps: stepNames(scenario)})
+	observer := observe.New(observe.Config{Target: target, Guard: guard, Folder: folder, Clock: clock})
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { recorder.Run(background) })
+	wg.Go(func() { observer.Run(background) })
+	closeScreen := show(background, e, o, recorder, control)
+
+	runErr := experiment.Run(ctx, experiment.Config{
+		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
+		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Fixed: fixed, Baseline: baseline,
+		Restart: stack.restart(),
+	})
+	closeScreen()
+	stopBackground()
+	wg.Wait()
+	stack.stop()
+	writeEnd(folder, clock, runErr)
+	if err := folder.Close(); err != nil {
+		return fmt.Errorf("run folder %s: %w", folder.Dir(), err)
+	}
+	return finish(e, o, folder.Dir(), runErr)
+}
+
+// finish turns the folder into result, page and summary, exactly as `captest report` would tomorrow.
+func finish(e *env, o *runOptions, dir string, runErr error) error {
+	run, res, err := conclude(dir)
+	if err != nil {
+		return errors.Join(runErr, err)
+	}
+	if errors.Is(runErr, experiment.ErrInterrupted) {
+		res.ExitCode = gate.ExitInterrupted
+	} else if runErr != nil {
+		res.ExitCode = exitCode(runErr)
+	}
+	if err := write(dir, run, res); err != nil {
+		return errors.Join(runErr, err)
+	}
+	if runErr != nil && !errors.Is(runErr, experiment.ErrInterrupted) {
+		return runErr // it never came to a measurement: the error says more than an empty table
+	}
+	if err := tell(e, o.json, dir, res); err != nil {
+		return err
+	}
+	if res.ExitCode != gate.ExitPass {
+		return &exitError{code: res.ExitCode}
+	}
+	return nil
+}
+
+// show starts the screen, or plain lines where there is no terminal, and gives what ends it. Neither can slow the load:
+// both only read the recorder's published snapshot, on goroutines of their own.
+func show(ctx context.Context, e *env, o *runOptions, r *record.Recorder, c *experiment.Control) (end func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if !e.terminal || o.noTUI || e.getenv("CI") != "" || e.getenv("TERM") == "dumb" {
+			tui.Plain(ctx, e.stderr, r.Snapshot, done)
+			return
+		}
+		err := tui.Run(ctx, tui.Options{
+			Snapshot: r.Snapshot, Out: e.stderr, In: e.stdin, Done: done, Color: e.color(e.terminal), Keys: keys(c),
+		})
+		if err != nil {
+			fmt.Fprintf(e.stderr, "the screen could not be shown (%v); plain lines instead\n", err)
+			tui.Plain(ctx, e.stderr, r.Snapshot, done)
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(done)
+		wg.Wait()
+	})
+}
+
+func keys(c *experiment.Control) func(tui.Action) {
+	return func(a tui.Action) {
+		switch a {
+		case tui.Quit:
+			c.Quit()
+		case tui.Next:
+			c.Next()
+		}
+	}
+}
+
+func plan(f *experiment.Fixed) string {
+	if f != nil {
+		return experiment.PlanFixed
+	}
+	return experiment.PlanCapacity
+}
+
+func stepNames(s *scenarios.Scenario) []string {
+	var names []string
+	for _, x := range s.Steps {
+		names = append(names, x.Name)
+	}
+	return names
+}
+
+func randomSeed() uint64 {
+	var b [8]byte
+	if _, err := io.ReadFull(rand.Reader, b[:]); err != nil {
+		return uint64(time.Now().UnixNano()) ^ uint64(os.Getpid())<<48
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}

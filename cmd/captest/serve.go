@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/captest/captest/internal/gate"
+	"github.com/captest/captest/services"
+	"github.com/captest/captest/targets"
+)
+
+// servePorts are the incident's own.
+var servePorts = map[string]int{"user": 8001, "instance": 8003, "billing": 8004, "kill-bill": 8080}
+
+func newServe(e *env) *cobra.Command {
+	var (
+		profile, dir string
+		set          map[string]string
+		free         bool
+	)
+	c := &cobra.Command{
+		Use:   "serve [SERVICE…]",
+		Short: "Run the bundled services in the foreground",
+		Long: `Runs all bundled services (or the named ones and what they call) on loopback until Ctrl-C: user 8001, instance 8003,
+billing 8004, kill-bill 8080.
+
+` + services.KnobHelp() + exitStatus,
+		ValidArgs: services.Names(),
+		Args:      cobra.OnlyValidArgs,
+		RunE: func(c *cobra.Command, only []string) error {
+			if err := services.CheckKnobs(profile, set); err != nil {
+				return invalid(err)
+			}
+			ports := servePorts
+			if free {
+				ports = nil
+			}
+			return runServe(c.Context(), e, targets.StackConfig{Profile: profile, Set: set, Dir: dir, Only: only, Ports: ports})
+		},
+	}
+	c.Flags().StringVar(&profile, "profile", "phase2", "one of "+strings.Join(services.Profiles(), ", "))
+	c.Flags().StringToStringVar(&set, "set", nil, "flip one knob: KNOB=VALUE or SERVICE.KNOB=VALUE (repeatable)")
+	c.Flags().StringVar(&dir, "store-dir", "", "keep databases and logs in this folder (default: a temporary one, removed at the end)")
+	c.Flags().BoolVar(&free, "free-ports", false, "take free ports instead of the usual ones")
+	return c
+}
+
+func runServe(ctx context.Context, e *env, c targets.StackConfig) error {
+	if c.Dir == "" {
+		tmp, err := os.MkdirTemp("", "captest-serve-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(tmp)
+		c.Dir = tmp
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer interrupted(cancel)()
+	var mu sync.Mutex
+	died := ""
+	c.ReadyTimeout = 30 * time.Second
+	c.OnEvent = func(x targets.StackEvent) {
+		if x.State == "exited" {
+			mu.Lock()
+			died = x.Service + " exited: " + x.Detail
+			mu.Unlock()
+			cancel()
+		}
+	}
+	stack, err := targets.StartStack(ctx, c)
+	if err != nil {
+		return &exitError{code: gate.ExitUnreachable, cause: err}
+	}
+	t := stack.Target()
+	for _, s := range t.Services {
+		fmt.Fprintf(e.stdout, "%-10s %s\n", s.Name, s.URL)
+	}
+	fmt.Fprintf(e.stderr, "profile %s; logs and databases in %s; Ctrl-C stops everything\n", c.Profile, c.Dir)
+	<-ctx.Done()
+	stop, cancelStop := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancelStop()
+	if err := stack.Stop(stop); err != nil {
+		return err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if died != "" {
+		return fmt.Errorf("%s", died)
+	}
+	return nil
+}
+
+// newServeOne is what the launcher re-executes: one service in one process, configured by its environment.
+func newServeOne(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "serve-one", Hidden: true, Args: cobra.NoArgs, Short: "one bundled service (used by captest itself)",
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithCancel(c.Context())
+			defer cancel()
+			defer interrupted(cancel)()
+			return services.RunFromEnv(ctx, e.getenv, e.stderr)
+		},
+	}
+}
