@@ -1,0 +1,46 @@
+package drive
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// closed runs a fixed number of users, each of whom starts its next journey when the last one has ended.
+func (r *run) closed() {
+	r.reserve(r.load.Users)
+	var claimed atomic.Uint64
+	for _, u := range r.users[:r.load.Users] {
+		r.wg.Go(func() { r.loop(u, &claimed) })
+	}
+	if r.load.For == 0 {
+		r.wg.Wait() // until Total
+		return
+	}
+	all := make(chan struct{})
+	go func() {
+		r.wg.Wait()
+		close(all)
+	}()
+	t := time.NewTimer(r.load.For)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-all: // Total was reached, or the run was cancelled
+	}
+}
+
+// loop is one user's life. A journey is claimed before it starts, so that exactly Total are made, however many fail.
+//
+// When the target fails at once (nobody listens, no descriptors left) the user pauses before its next journey. Without that, a dead
+// target would be sent a million connection attempts a minute, whose number says nothing but how fast this machine is, and the
+// attempts would hold the target down when it tries to start again. The pause lies between journeys and is in no latency.
+func (r *run) loop(u *user, claimed *atomic.Uint64) {
+	for r.ending.Err() == nil {
+		if r.load.Total > 0 && claimed.Add(1) > r.load.Total {
+			return
+		}
+		out := r.journey(u, -1)
+		r.account(out)
+		sleep(r.ending, u.restAfter(out))
+	}
+}

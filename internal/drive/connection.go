@@ -1,0 +1,143 @@
+package drive
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+)
+
+// connector opens connections: through the guard, for as long as the request that wants one, counted.
+type connector struct {
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	tls   *tls.Config
+	life  context.Context //nolint:containedctx // the engine's: dials do not outlive it
+	close context.CancelFunc
+	count atomic.Pointer[record.Recorder] // nil: not counted (probes)
+}
+
+func newConnector(c *Config, longest time.Duration) *connector {
+	k := &connector{
+		dial: c.dial,
+		// A session cache would make every new connection but the first cheaper than a new user's.
+		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.roots, NextProtos: []string{"h2", "http/1.1"}},
+	}
+	if k.dial == nil {
+		k.dial = c.Guard.Dialer(longest).DialContext
+	}
+	k.life, k.close = context.WithCancel(context.Background())
+	return k
+}
+
+// transport makes one virtual user's own: its keep-alive connections belong to it alone, as a browser's do. So there is
+// one connection to a service for each request in flight, no user waits for another's, none takes over another's dial, and
+// no pool of captest's own can hide a queue.
+func (k *connector) transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  nil, // load goes where the target file says, whatever the environment holds
+		DialContext:            k.plain,
+		DialTLSContext:         k.secure,
+		ForceAttemptHTTP2:      true, // for https, as the server chooses
+		DisableCompression:     true, // BytesIn is what the wire carried; a step may still ask for gzip
+		MaxIdleConnsPerHost:    1,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}
+
+// plain opens a TCP connection for the request whose context values ctx carries. net/http has cut ctx off from the request's
+// cancellation, to keep the connection for later; here the dial ends with the request, so that a target that does not answer
+// is not sent one more SYN for each request given up.
+func (k *connector) plain(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, t, stop, err := k.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	conn, took, err := k.open(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	t.dialled(took, 0)
+	return conn, nil
+}
+
+// secure opens a TLS connection, handshake included.
+func (k *connector) secure(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, t, stop, err := k.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	conn, took, err := k.open(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := k.tls.Clone()
+	if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	secured, began := tls.Client(conn, config), time.Now()
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, &handshakeError{err}
+	}
+	t.dialled(took, time.Since(began))
+	return secured, nil
+}
+
+// bound gives a context that ends with the request and with the engine.
+func (k *connector) bound(ctx context.Context) (context.Context, *trace, func(), error) {
+	t, _ := ctx.Value(traceKey{}).(*trace)
+	if t == nil {
+		return nil, nil, nil, fmt.Errorf("drive: a dial without a request")
+	}
+	request := t.dial()
+	if request == nil {
+		return nil, nil, nil, context.Canceled
+	}
+	ctx, cancel := context.WithCancel(request)
+	stop := context.AfterFunc(k.life, cancel)
+	return ctx, t, func() { stop(); cancel() }, nil
+}
+
+// open dials and counts.
+func (k *connector) open(ctx context.Context, network, address string) (net.Conn, time.Duration, error) {
+	began := time.Now()
+	conn, err := k.dial(ctx, network, address)
+	if err != nil {
+		return nil, 0, err
+	}
+	took := max(time.Since(began), 1)
+	rec := k.count.Load()
+	if rec != nil {
+		rec.Opened()
+	}
+	return &countedConn{Conn: conn, rec: rec}, took, nil
+}
+
+// countedConn tells the recorder when it is closed, once.
+type countedConn struct {
+	net.Conn
+	rec    *record.Recorder
+	closed atomic.Bool
+}
+
+// Close closes it and counts that.
+func (c *countedConn) Close() error {
+	if c.closed.CompareAndSwap(false, true) && c.rec != nil {
+		c.rec.Closed()
+	}
+	return c.Conn.Close()
+}
+
+// handshakeError tells a failed TLS handshake from a failed exchange over TLS.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "tls handshake: " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }

@@ -1,0 +1,288 @@
+package drive
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/targets"
+)
+
+// user is one virtual user. It has its own connections, cookies and captured values, and the memory it sends with; one
+// goroutine at a time runs it.
+//
+// What setup captured and the cookies it was given stay for all of the user's journeys. What a journey captures is gone with
+// the journey, its cookies too: the next journey is another person, or the same one coming back.
+type user struct {
+	with      *sender
+	number    int
+	transport *http.Transport
+
+	trace   *trace
+	parent  context.Context //nolint:containedctx // what traced was made from
+	traced  context.Context //nolint:containedctx // reports to trace; made once, not for each request
+	payload *payload
+	answer  []byte
+	text    []byte
+	body    scenarios.Body
+
+	values   scenarios.Values
+	source   *rand.PCG
+	ready    bool              // setup is done
+	kept     map[string]string // captured by setup
+	setupJar *cookiejar.Jar    // nil: no cookies
+	jar      *cookiejar.Jar
+
+	sent   int64 // start of its last request, ns since the run began
+	misses int   // journeys that failed at once, in a row
+}
+
+// sender is what all users of an engine share.
+type sender struct {
+	script    *script
+	connector *connector
+	identity  *Identity
+	env       func(string) string
+	clock     record.Clock
+	examples  *examples // nil: none are kept
+}
+
+func (s *sender) user(number int) *user {
+	u := &user{with: s, number: number, transport: s.connector.transport(), source: rand.NewPCG(0, 0), sent: -1}
+	u.values = scenarios.Values{User: number, Vars: map[string]string{}, Rand: rand.New(u.source), Env: s.env}
+	return u
+}
+
+// result of one request, or of the journey it ended.
+type result struct {
+	sample record.Sample
+	detail string // of a failure, for people
+	// fatal ends the load: the scenario, the guard or the ledger does not allow to go on.
+	fatal error
+}
+
+func (r *result) failed() bool   { return r.sample.Error != record.ErrorNone || r.fatal != nil }
+func (r *result) canceled() bool { return r.sample.Error == record.ErrorCanceled }
+
+// begin makes the data of a new journey. Journey n of a seed is the same whoever runs it and whenever.
+func (u *user) begin() error {
+	n, unique, err := u.with.identity.Next()
+	if err != nil {
+		return err
+	}
+	u.values.N, u.values.Unique = n, unique
+	u.source.Seed(u.with.identity.Seed(), n)
+	clear(u.values.Vars)
+	maps.Copy(u.values.Vars, u.kept)
+	u.jar = nil
+	if u.with.script.table != nil {
+		u.values.Row = u.with.script.table.Row(n)
+	}
+	return u.fields(u.with.script.data)
+}
+
+// prepare runs setup once, outside every measurement: its requests leave no samples. A failure is told, and setup is tried
+// again before the user's next journey.
+func (u *user) prepare(ctx context.Context) result {
+	if u.ready {
+		return result{}
+	}
+	clear(u.values.Vars)
+	u.jar, u.setupJar = nil, nil
+	if len(u.with.script.setup) > 0 {
+		if err := u.begin(); err != nil {
+			return result{fatal: err}
+		}
+	}
+	for i := range u.with.script.setup {
+		s := &u.with.script.setup[i]
+		if out := u.send(ctx, s, s.timeout, -1, nil); out.failed() {
+			return out
+		}
+		if !sleep(ctx, s.think) {
+			return result{sample: record.Sample{Error: record.ErrorCanceled}}
+		}
+	}
+	if len(u.with.script.setup) > 0 {
+		u.kept = maps.Clone(u.values.Vars)
+		u.setupJar, u.jar = u.jar, nil
+	}
+	u.ready = true
+	return result{}
+}
+
+// send performs one step and gives its sample, which shard (unless nil) has counted. intended < 0 means now.
+func (u *user) send(ctx context.Context, s *step, timeout time.Duration, intended int64, shard *record.Shard) result {
+	traced := u.tracing(ctx)
+	request, cancel := context.WithTimeout(traced, timeout)
+	defer cancel()
+	r, err := u.build(request, s)
+	if err != nil {
+		return result{fatal: stepError(s, err)}
+	}
+	u.trace.begin(request)
+	now := u.with.clock.Now()
+	if intended < 0 {
+		intended = now
+	}
+	u.sent = now
+	if shard != nil {
+		shard.Begin(now)
+	}
+	out := result{sample: record.Sample{Intended: intended, Started: now, Step: s.index}}
+	out.sample.Error, out.detail, err = u.exchange(ctx, request, r, s, &out.sample)
+	out.sample.Done = u.with.clock.Now()
+	seen, reusable := u.trace.end()
+	out.note(seen)
+	if err != nil || !reusable || !seen.reused {
+		u.trace = nil // something may still report to it
+	}
+	if refused := (*targets.RefusedError)(nil); errors.As(err, &refused) {
+		out.fatal = stepError(s, refused)
+	}
+	if shard != nil {
+		shard.Add(out.sample)
+	}
+	if out.failed() && !out.canceled() {
+		u.with.examples.add(s.name, out.sample.Error, out.detail, u.excerpt(out.sample.Error))
+	}
+	return out
+}
+
+// exchange sends the request and takes the answer. err is what broke it; an answer that is merely wrong is no err.
+func (u *user) exchange(run, request context.Context, r *http.Request, s *step, sample *record.Sample) (record.ErrorClass, string, error) {
+	// RoundTrip, not Client.Do: no redirects are followed, the status is what it is.
+	resp, err := u.transport.RoundTrip(r)
+	if err != nil {
+		class := classify(err, run, request)
+		return class, describe(class, err), err
+	}
+	sample.Status = uint16(resp.StatusCode)
+	n, err := u.read(resp.Body, s.whole)
+	sample.BytesIn = uint32(n)
+	_ = resp.Body.Close() // what could fail has failed in read
+	if err != nil {
+		class := classify(err, run, request)
+		return class, describe(class, err), err
+	}
+	u.keepCookies(r.URL, resp)
+	class, detail := u.judge(s, resp)
+	return class, detail, nil
+}
+
+// note fills in what the trace saw.
+func (out *result) note(seen facts) {
+	x := &out.sample
+	x.Connected, x.FirstByte, x.Dial, x.TLS = seen.connected, seen.firstByte, seen.dial, seen.tls
+	switch {
+	case seen.connected > 0 && seen.reused:
+		x.Flags |= record.Reused
+	case seen.connected > 0:
+		x.Flags |= record.NewConn
+	}
+	if x.Error == record.ErrorTimeout {
+		x.Flags |= record.TimedOut
+	}
+}
+
+// tracing gives a context that reports to u.trace.
+func (u *user) tracing(ctx context.Context) context.Context {
+	if u.trace == nil {
+		u.trace, u.parent = newTrace(u.with.clock), nil
+	}
+	if u.parent != ctx {
+		u.parent, u.traced = ctx, u.trace.within(ctx)
+	}
+	return u.traced
+}
+
+// cookies for a URL, the journey's own before setup's.
+func (u *user) cookies(to *url.URL) []*http.Cookie {
+	if u.jar == nil && u.setupJar == nil {
+		return nil
+	}
+	var all []*http.Cookie
+	seen := map[string]bool{}
+	for _, jar := range []*cookiejar.Jar{u.jar, u.setupJar} {
+		if jar == nil {
+			continue
+		}
+		for _, c := range jar.Cookies(to) {
+			if !seen[c.Name] {
+				seen[c.Name] = true
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// keepCookies takes those the answer sets. Most targets set none, so that the jar is made on demand.
+func (u *user) keepCookies(from *url.URL, resp *http.Response) {
+	if len(resp.Header["Set-Cookie"]) == 0 {
+		return
+	}
+	if u.jar == nil {
+		u.jar, _ = cookiejar.New(nil) // fails on no options
+	}
+	u.jar.SetCookies(from, resp.Cookies())
+}
+
+// excerpt is the beginning of an answer that was not the expected one.
+func (u *user) excerpt(class record.ErrorClass) []byte {
+	if class != record.ErrorStatus && class != record.ErrorCheck {
+		return nil
+	}
+	return u.answer
+}
+
+// rest ends what the user has open; its next request dials anew.
+func (u *user) rest() {
+	u.transport.CloseIdleConnections()
+	u.trace = nil // the next load may come with another recorder's clock
+}
+
+// sleep waits; false when ctx was done before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// StepError is a step that cannot be sent at all; it ends the load.
+type StepError struct {
+	Step string
+	Err  error
+}
+
+func stepError(s *step, err error) error { return &StepError{Step: s.name, Err: err} }
+
+// Error names the step.
+func (e *StepError) Error() string { return "step " + e.Step + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Hint is the cause's own, if it has one.
+func (e *StepError) Hint() string {
+	var hinted interface{ Hint() string }
+	if errors.As(e.Err, &hinted) {
+		return hinted.Hint()
+	}
+	return "see what would be sent: captest plan"
+}
