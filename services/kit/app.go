@@ -57,6 +57,9 @@ func NewApp(k Knobs, db *sql.DB, dbName string, m *Metrics, log *slog.Logger, cl
 		}
 		return ping(ctx, db)
 	})
+	for _, reason := range []string{"admission", "breaker"} {
+		m.shed.WithLabelValues(reason) // shown as 0 before the first one
+	}
 	metrics := m.Handler()
 	a.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		a.onLoop(w, r, "GET /metrics", metrics.ServeHTTP)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -56,7 +57,7 @@ func (r *Request) Decode(v any) error {
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistyped) && mistyped.Field != "":
-		return Invalid(map[string]string{mistyped.Field: "is a " + mistyped.Value + ", want a " + mistyped.Type.String()})
+		return Invalid(map[string]string{mistyped.Field: "is a " + mistyped.Value + ", want a " + jsonWord(mistyped.Type.Kind())})
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
 		field := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
 		return Invalid(map[string]string{field: "unknown field"})
@@ -67,6 +68,20 @@ func (r *Request) Decode(v any) error {
 		return &Problem{Status: http.StatusBadRequest, Message: "something follows the JSON object"}
 	}
 	return nil
+}
+
+// jsonWord is what JSON calls the kind of a Go value.
+func jsonWord(k reflect.Kind) string {
+	switch k {
+	case reflect.Bool, reflect.String:
+		return k.String()
+	case reflect.Struct, reflect.Map:
+		return "object"
+	case reflect.Slice, reflect.Array:
+		return "list"
+	default:
+		return "number"
+	}
 }
 
 // Invalid is a 422 that names what is wrong, field by field.

@@ -39,6 +39,7 @@ func NewHasher(k Knobs, m *Metrics) (*Hasher, error) {
 		}
 		h.slots = make(chan struct{}, size)
 		m.hashSize.Set(float64(size))
+		m.shed.WithLabelValues("hash_queue")
 	}
 	return h, nil
 }
