@@ -27,6 +27,7 @@ type bundled struct {
 	storeDir string
 
 	stack *targets.Stack
+	dir   string // the databases
 	once  sync.Once
 }
 
@@ -54,17 +55,16 @@ func (b *bundled) start(ctx context.Context, t *targets.Target) (*targets.Target
 		}
 		return nil, &exitError{code: gate.ExitUnreachable, cause: err}
 	}
-	b.stack = stack
-	running := stack.Target()
-	running.Name, running.Profile, running.OverloadUsers, running.Entry, running.Roles = t.Name, t.Profile, t.OverloadUsers, t.Entry, t.Roles
-	return running, nil
+	b.stack, b.dir = stack, dir
+	return stack.Place(t), nil
 }
 
 // event writes what happens to the services into the run folder, and ends the run when one dies.
 func (b *bundled) event(e targets.StackEvent) {
-	record := record.Event{Kind: record.EventTarget, Trial: -1, OffsetS: float64(b.clock.Now()) / 1e9, Text: e.Detail}
-	record.Data = mustJSON(map[string]any{"service": e.Service, "state": e.State, "pid": e.PID})
-	b.folder.Event(record)
+	b.folder.Event(record.Event{
+		Kind: record.EventTarget, Trial: -1, OffsetS: float64(b.clock.Now()) / 1e9, Text: e.Detail,
+		Data: mustJSON(map[string]any{"service": e.Service, "state": e.State, "pid": e.PID}),
+	})
 	if e.State == "exited" {
 		b.control.Exited(e.Service, e.Detail)
 	}
@@ -87,7 +87,7 @@ func (b *bundled) stop() {
 		if err := b.stack.Stop(ctx); err != nil {
 			fmt.Fprintf(b.stderr, "warning: stopping the bundled services: %v\n", err)
 		}
-		b.clean(b.stack.Dir())
+		b.clean(b.dir)
 	})
 }
 

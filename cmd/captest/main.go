@@ -24,6 +24,7 @@ func main() {
 		args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
 		terminal: term.IsTerminal(int(os.Stderr.Fd())), stdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe on stderr must not kill a run: writes fail instead
 	os.Exit(captest(e))
 }
 
@@ -54,11 +55,11 @@ func captest(e *env) (code int) {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	err := root.ExecuteContext(context.Background())
-	return report(e.stderr, err)
+	return complain(e.stderr, err)
 }
 
-// report prints an error with its hint and gives the exit code.
-func report(w io.Writer, err error) int {
+// complain prints an error with its hint and gives the exit code.
+func complain(w io.Writer, err error) int {
 	if err == nil {
 		return gate.ExitPass
 	}

@@ -94,7 +94,7 @@ func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment
 }
 
 // fixed load of the flags, or else of the scenario file; nil for the capacity plan.
-func (o *runOptions) fixed(file *scenarios.Load) (*experiment.Fixed, error) {
+func (o *runOptions) fixed(file *scenarios.FixedLoad) (*experiment.Fixed, error) {
 	if o.users == 0 && o.concurrent == 0 && o.rate == "" && o.duration == 0 {
 		if file == nil {
 			return nil, nil
@@ -121,7 +121,7 @@ func (o *runOptions) fixed(file *scenarios.Load) (*experiment.Fixed, error) {
 	}
 }
 
-func (o *runOptions) open(*scenarios.Load) (*experiment.Fixed, error) {
+func (o *runOptions) open(*scenarios.FixedLoad) (*experiment.Fixed, error) {
 	rate, err := scenarios.ParseRate(o.rate)
 	if err != nil {
 		return nil, fmt.Errorf("--rate %s: %w", o.rate, err)
@@ -144,7 +144,7 @@ func openLoad(rate float64, d time.Duration, arrivals string, seed uint64) (*exp
 }
 
 // fromFile turns a scenario's own load into a fixed one.
-func (o *runOptions) fromFile(l *scenarios.Load) (*experiment.Fixed, error) {
+func (o *runOptions) fromFile(l *scenarios.FixedLoad) (*experiment.Fixed, error) {
 	switch {
 	case len(l.Stages) > 0:
 		plan := &schedule.Plan{Arrivals: schedule.Arrivals(l.Arrivals), Seed: o.seed}

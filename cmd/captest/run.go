@@ -120,7 +120,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	writeHead(folder, clock, info, limits, baseline)
 
 	identity := drive.NewIdentity(seed, scenario.Name, folder.Reserve)
-	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv}
+	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv, Clock: clock}
 	engine, err := drive.NewHTTP(config)
 	if err != nil {
 		return invalid(err)
