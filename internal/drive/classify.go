@@ -71,7 +71,7 @@ func classifyText(err error) record.ErrorClass {
 		return record.ErrorClosed
 	case has(text, "stream error"):
 		return record.ErrorReset
-	case has(text, "malformed", "invalid", "unsupported", "bad ", "too many", "exceeded", "too long", "duplicate", "http2:", "connection error"):
+	case has(text, "transport connection broken", "malformed", "invalid", "unsupported", "bad ", "too many", "exceeded", "too long", "duplicate", "http2:", "connection error"):
 		return record.ErrorProtocol
 	}
 	return record.ErrorOther

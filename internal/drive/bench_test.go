@@ -1,0 +1,109 @@
+package drive
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+)
+
+// BenchmarkRequest is one registration over a kept loopback connection. "cpu-µs/req" is the CPU time of this process, user and
+// system; the stub runs in a process of its own, so that it is the generator's share alone.
+func BenchmarkRequest(b *testing.B) {
+	url := otherProcess(b)
+	s := scenario(b, `
+name: bench
+data: {email: "u{{unique}}@load.example"}
+steps:
+  - name: register
+    request: {method: POST, path: /auth/register, json: {email: "{{email}}", password: "Correct-Horse-{{n}}", accept_terms: true}}
+    expect: {status: 201, json: {success: true}}
+    capture: {customer_id: json.customer.id}
+`)
+	e := engine(b, Config{Scenario: s, Target: target(url)})
+	rec := record.NewRecorder(record.RecorderConfig{Clock: record.NewClock(), Steps: []string{"register"}})
+	users := 8
+	drive(b, b.Context(), e, Load{Users: users, Total: uint64(users)}, rec)
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpu(b)
+	tally, err := e.Drive(b.Context(), Load{Users: users, Total: uint64(b.N)}, rec)
+	if err != nil || tally.Failed > 0 {
+		b.Fatalf("%+v, error %v", tally, err)
+	}
+	b.ReportMetric(float64(cpu(b)-before)/float64(time.Microsecond)/float64(b.N), "cpu-µs/req")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
+// BenchmarkLag is the schedule lag of an open load on an otherwise idle process: the timer's error.
+func BenchmarkLag(b *testing.B) {
+	s := get("/")
+	e := engine(b, Config{Scenario: s, Target: target(otherProcess(b))})
+	rec := recorder(s)
+	before := cpu(b)
+	_, sums := drive(b, b.Context(), e, Load{Plan: fixed(b, 200, 2*time.Second)}, rec)
+	b.ReportMetric(*sums.LagP99Ms, "lag-p99-ms")
+	b.ReportMetric(*sums.Latency.P50Ms, "p50-ms")
+	b.ReportMetric(float64(cpu(b)-before)/float64(2*time.Second)*100, "cpu-%")
+}
+
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// otherProcess runs this test binary again as the stub and gives its URL.
+func otherProcess(b *testing.B) string {
+	b.Helper()
+	c := exec.Command(os.Args[0], "-test.run=^TestStubProcess$")
+	c.Env = append(os.Environ(), "DRIVE_STUB=1")
+	in, err := c.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = in.Close() // the stub ends with its standard input
+		_ = c.Wait()
+	})
+	line := make([]byte, 64)
+	n, err := out.Read(line)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.TrimSpace(string(line[:n]))
+}
+
+// TestStubProcess is no test: it is the stub of the benchmarks.
+func TestStubProcess(t *testing.T) {
+	if os.Getenv("DRIVE_STUB") == "" {
+		t.Skip("only runs as the benchmarks' stub")
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusCreated)
+		}
+		_, _ = io.WriteString(w, `{"success":true,"customer":{"id":"c-1","email":"u@load.example"}}`)
+	}))
+	defer s.Close()
+	_, _ = os.Stdout.WriteString(s.URL + "\n")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
