@@ -19,6 +19,7 @@ type HTTP struct {
 	*sender
 
 	busy  sync.Mutex // held by Drive
+	fine  bool       // naps may be taken; not in the tests' virtual time, which they would stop
 	users []*user    // by number; they outlive a load, with what their setup gave them
 }
 
@@ -30,7 +31,7 @@ func NewHTTP(c Config) (*HTTP, error) {
 	}
 	s.examples = newExamples()
 	s.env = s.examples.watch(s.env)
-	return &HTTP{sender: s}, nil
+	return &HTTP{sender: s, fine: c.dial == nil}, nil
 }
 
 // newSender checks the parts of a Config that engine and probes need.

@@ -51,19 +51,28 @@ func (r *run) open() {
 	r.until(clock, began+int64(length))
 }
 
-// until waits for an instant, in ns since the run began; false when the run was cancelled before.
+// until waits for an instant, in ns since the run began; false when the run was cancelled before. The last part of the wait is
+// a nap: half a millisecond of the timer's own error would be most of a fast target's response time.
 func (r *run) until(clock *time.Timer, instant int64) bool {
-	wait := time.Duration(instant - r.clock.Now())
-	if wait <= 0 {
-		return r.ctx.Err() == nil
+	for r.ctx.Err() == nil {
+		wait := time.Duration(instant - r.clock.Now())
+		if wait <= 0 {
+			return true
+		}
+		if r.fine && wait <= grain {
+			nap(wait)
+			continue
+		}
+		if r.fine {
+			wait -= grain
+		}
+		clock.Reset(wait)
+		select {
+		case <-clock.C:
+		case <-r.ctx.Done():
+		}
 	}
-	clock.Reset(wait)
-	select {
-	case <-clock.C:
-		return true
-	case <-r.ctx.Done():
-		return false
-	}
+	return false
 }
 
 // drop counts an arrival that found every user busy. Delaying it instead would turn the open load into a closed one and hide the
