@@ -183,6 +183,11 @@ func TestEnterIsAClearBoundary(t *testing.T) {
 		if got := rec.Cut(); got.N != 12 || got.Seconds != 1.5 {
 			t.Errorf("trial 0 counts %d over %v s, want 12 over 1.5", got.N, got.Seconds)
 		}
+		rec.Enter(Mark{Trial: 0, Phase: "hold", Load: Load{Users: 5}}) // a person changed the load: the trial goes on
+		add(1)
+		if got := rec.Cut(); got.N != 13 {
+			t.Errorf("after a change within it trial 0 counts %d, want 13", got.N)
+		}
 		rec.Enter(Mark{Trial: 1, Phase: "level", Load: Load{RatePerSecond: 7}})
 		add(16)
 		if got := rec.Cut(); got.N != 16 {
@@ -217,7 +222,7 @@ func TestEnterIsAClearBoundary(t *testing.T) {
 			end = f.OffsetS + f.Seconds
 			length += f.Seconds
 		}
-		want := map[string]uint64{"": 1, "ramp warm-up": 2, "ramp": 12, "level": 16, "after": 32}
+		want := map[string]uint64{"": 1, "ramp warm-up": 2, "ramp": 12, "hold": 1, "level": 16, "after": 32}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("requests by mark (-want +got):\n%s", diff)
 		}
