@@ -76,12 +76,13 @@ func ParseLimit(expr string) (Limit, error) {
 	if strings.TrimSpace(expr) == "" {
 		return fail(0, "empty")
 	}
-	at := strings.IndexAny(expr, "<>=!")
+	at := strings.IndexAny(expr, "<>=!≤≥")
 	if at < 0 {
 		return fail(len(expr), "no comparison; one of <, <=, >, >= must follow the metric")
 	}
-	op := expr[at : at+1]
-	if at+1 < len(expr) && expr[at+1] == '=' {
+	_, width := utf8.DecodeRuneInString(expr[at:])
+	op := expr[at : at+width]
+	if width == 1 && at+1 < len(expr) && expr[at+1] == '=' {
 		op = expr[at : at+2]
 	}
 	switch op {

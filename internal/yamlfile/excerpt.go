@@ -22,13 +22,13 @@ func Mask(text string) string {
 
 // excerpt shows a line with a caret under the column:
 //
-//	  14 |     duraton: 5s
-//	     |     ^
+//	14 |     duraton: 5s
+//	   |     ^
 func (f *File) excerpt(line, column int) string {
 	if line < 1 || line > len(f.lines) {
 		return ""
 	}
-	text := []rune(strings.TrimRight(Mask(f.lines[line-1]), "\r"))
+	text := []rune(Mask(f.lines[line-1]))
 	if len(text) == 0 {
 		return ""
 	}

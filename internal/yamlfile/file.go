@@ -62,7 +62,7 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, tooLarge(name)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	f := &File{name: name, lines: strings.Split(string(data), "\n"), broken: make(map[*yaml.Node]bool)}
+	f := &File{name: name, lines: splitLines(string(data)), broken: make(map[*yaml.Node]bool)}
 	if !f.checkText() {
 		return nil, f.Err()
 	}
@@ -101,6 +101,12 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
+// splitLines cuts where YAML 1.1 counts a new line: after LF, CR, CR LF, NEL, LS and PS.
+func splitLines(text string) []string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	return strings.Split(strings.NewReplacer("\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text), "\n")
+}
+
 // checkText refuses what is not UTF-8 text, with the place, which the YAML reader does not give.
 func (f *File) checkText() bool {
 	for i, line := range f.lines {
@@ -112,7 +118,7 @@ func (f *File) checkText() bool {
 				f.add(i+1, column, fmt.Sprintf("not UTF-8 text (byte 0x%02x)", line[at]))
 				f.found[0].Excerpt = ""
 				return false
-			case r < ' ' && r != '\t' && r != '\r' || r == 0x7f:
+			case r < ' ' && r != '\t' || r == 0x7f:
 				f.add(i+1, column, fmt.Sprintf("control character U+%04X", r))
 				f.found[0].Excerpt = ""
 				return false
@@ -204,6 +210,8 @@ func (f *File) addLoad(err error) {
 		msg = fmt.Sprintf("nested deeper than %d levels", maxDepth)
 	case strings.Contains(msg, "cannot start any token") && f.tabAt(one.Mark.Line):
 		msg = "a tab cannot indent YAML; use spaces"
+	case strings.Contains(msg, "flow") && f.templateAt(one.Mark.Line):
+		msg += "; inside {…} and […] a text with {{…}} must be quoted"
 	}
 	f.add(max(one.Mark.Line, 1), max(one.Mark.Column, 1), msg)
 }
@@ -213,11 +221,17 @@ func (f *File) tabAt(line int) bool {
 	return line >= 1 && line <= len(f.lines) && strings.HasPrefix(strings.TrimLeft(f.lines[line-1], " "), "\t")
 }
 
+// templateAt says whether a line holds a template.
+func (f *File) templateAt(line int) bool {
+	return line >= 1 && line <= len(f.lines) && strings.Contains(f.lines[line-1], "{{")
+}
+
 // Root is the document's mapping.
 func (f *File) Root() *Map { return newMap(Value{f, f.root}) }
 
-// add records a mistake.
+// add records a mistake. Neither its words nor its excerpt repeat the credentials of a URL.
 func (f *File) add(line, column int, msg string) {
+	msg = Mask(msg)
 	f.found = append(f.found, Error{File: f.name, Line: line, Column: column, Msg: msg, Excerpt: f.excerpt(line, column)})
 }
 
