@@ -180,9 +180,13 @@ func TestFileNames(t *testing.T) {
 // A kill tears the file at any byte. Whatever is left must read, and lose at most the lines that were torn.
 func TestKilledAtEveryByte(t *testing.T) {
 	f := newFolder(t)
-	secondsOf(t, f, 5)
+	secondsOf(t, f, 3)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
+	}
+	step := 1
+	if testing.Short() {
+		step = 11
 	}
 	for _, name := range []string{FramesFile, MetricsFile, EventsFile, LedgerFile} {
 		path := filepath.Join(f.Dir(), name)
@@ -197,8 +201,8 @@ func TestKilledAtEveryByte(t *testing.T) {
 		if last > 0 {
 			from = bytes.LastIndexByte(body[:last-1], '\n') + 1
 		}
-		for cut := from; cut <= len(whole); cut++ {
-			if err := os.WriteFile(path, whole[:cut], 0o600); err != nil {
+		for cut := len(whole); cut >= from; cut -= step {
+			if err := os.Truncate(path, int64(cut)); err != nil {
 				t.Fatal(err)
 			}
 			run, err := Read(f.Dir())

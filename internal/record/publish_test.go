@@ -13,7 +13,7 @@ import (
 func TestSnapshotOfEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := NewClock()
-		rec := NewRecorder(RecorderConfig{Clock: clock, Steps: []string{"a", "b"}})
+		rec := NewRecorder(RecorderConfig{Clock: clock, Steps: []string{"a", "b"}, Shards: 2})
 		if s := rec.Snapshot(); s == nil || s.Trial != -1 {
 			t.Fatalf("before the run the snapshot is %+v", s)
 		}
