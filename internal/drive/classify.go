@@ -77,8 +77,8 @@ func classifyText(err error) record.ErrorClass {
 	return record.ErrorOther
 }
 
-func is(err error, any ...error) bool {
-	for _, target := range any {
+func is(err error, targets ...error) bool {
+	for _, target := range targets {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -86,8 +86,8 @@ func is(err error, any ...error) bool {
 	return false
 }
 
-func has(text string, any ...string) bool {
-	for _, piece := range any {
+func has(text string, pieces ...string) bool {
+	for _, piece := range pieces {
 		if strings.Contains(text, piece) {
 			return true
 		}

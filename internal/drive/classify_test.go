@@ -89,7 +89,7 @@ func TestFailuresAreClassifiedByWhatHappenedOnTheWire(t *testing.T) {
 	}{
 		"nobody listens":            {url: nobody(t), want: record.ErrorRefused},
 		"reset before the answer":   {url: rawServer(t, func(c *net.TCPConn) { _ = c.SetLinger(0) }), want: record.ErrorReset},
-		"reset within the body":     {url: rawServer(t, func(c *net.TCPConn) { say(head)(c); time.Sleep(20 * time.Millisecond); _ = c.SetLinger(0) }), want: record.ErrorReset, status: 200},
+		"reset within the body":     {url: rawServer(t, func(c *net.TCPConn) { say(head)(c); time.Sleep(200 * time.Millisecond); _ = c.SetLinger(0) }), want: record.ErrorReset, status: 200},
 		"closed before the answer":  {url: rawServer(t, func(*net.TCPConn) {}), want: record.ErrorClosed},
 		"closed within the head":    {url: rawServer(t, say("HTTP/1.1 200 OK\r\nServer: x\r\n")), want: record.ErrorClosed},
 		"closed within the body":    {url: rawServer(t, say(head+"short")), want: record.ErrorClosed, status: 200},
@@ -108,7 +108,7 @@ func TestFailuresAreClassifiedByWhatHappenedOnTheWire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := get("/")
-			s.Steps[0].Timeout = 300 * time.Millisecond
+			s.Steps[0].Timeout = time.Second
 			if c.want != record.ErrorTimeout {
 				s.Steps[0].Timeout = 20 * time.Second // on a slow machine too
 			}

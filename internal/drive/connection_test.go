@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,13 +171,48 @@ func TestHTTPSSpeaksHTTP2AndVerifies(t *testing.T) {
 	}
 }
 
+// The name is not loopback, for which net/http would not ask the environment.
 func TestTheEnvironmentsProxyIsIgnored(t *testing.T) {
-	t.Setenv("HTTP_PROXY", nobody(t))
-	t.Setenv("http_proxy", nobody(t))
-	s := get("/")
-	if _, sums := journeys(t, Config{Scenario: s, Target: onReal(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))}, 1); sums.OK != 1 {
-		t.Errorf("errors %v", sums.Errors)
+	t.Setenv("HTTP_PROXY", "http://proxy.test:3128")
+	t.Setenv("http_proxy", "http://proxy.test:3128")
+	var dialled []string
+	refuse := func(_ context.Context, _, address string) (net.Conn, error) {
+		dialled = append(dialled, address)
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
+	journeys(t, Config{Scenario: get("/"), dial: refuse}, 1)
+	if len(dialled) != 1 || dialled[0] != "stub.test:80" {
+		t.Errorf("dialled %q, want stub.test:80", dialled)
+	}
+}
+
+// writes counts what is written to a connection.
+type writes struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (w writes) Write(b []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(b)
+}
+
+// Two segments for one small request would cost both sides a system call, and some servers a delayed acknowledgement.
+func TestHeadAndBodyGoOutTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := stub(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		var n atomic.Int64
+		counting := func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := m.dial(ctx, network, address)
+			return writes{c, &n}, err
+		}
+		s := get("/")
+		s.Steps[0].Request.Method, s.Steps[0].Request.Body = "POST", text(t, "hello {{n}}")
+		_, sums := journeys(t, Config{Scenario: s, dial: counting}, 10)
+		if sums.OK != 10 || n.Load() != 10 {
+			t.Errorf("%d writes for %d good requests, want 10", n.Load(), sums.OK)
+		}
+	})
 }
 
 func TestCompressionOnlyWhenAsked(t *testing.T) {

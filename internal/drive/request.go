@@ -1,12 +1,12 @@
 package drive
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 
 	"github.com/captest/captest/scenarios"
 )
@@ -27,17 +27,22 @@ func (u *user) build(ctx context.Context, s *step) (*http.Request, error) {
 	if s.body == nil && len(s.form) == 0 {
 		return r, nil
 	}
-	p := u.takePayload()
-	if p.data, err = s.appendBody(p.data[:0], u); err != nil {
+	written, err := s.appendBody(u.written[:0], u)
+	u.written = written
+	if err != nil {
 		return nil, err
 	}
-	r.ContentLength = int64(len(p.data))
-	if len(p.data) == 0 {
+	r.ContentLength = int64(len(written))
+	if len(written) == 0 {
 		r.Body = http.NoBody // ContentLength 0 with another body would mean "unknown"
 		return r, nil
 	}
-	r.Body = p
-	r.GetBody = p.again
+	// A copy, because net/http may go on reading it after the response has come; and as a *bytes.Reader, because only of types
+	// it knows to be in memory does net/http send head and body in one write, as real clients do.
+	body := bytes.Clone(written)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	// GetBody lets it repeat a request of which nothing was sent, because the kept connection had been closed under it.
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	return r, nil
 }
 
@@ -97,49 +102,6 @@ func (s *step) appendBody(dst []byte, u *user) ([]byte, error) {
 		dst = append(dst, url.QueryEscape(string(text))...)
 	}
 	return dst, nil
-}
-
-// payload is a request body. net/http may go on reading it after the response has come, until it closes it; only then may
-// its memory serve another request.
-type payload struct {
-	data   []byte
-	offset int
-	closed atomic.Bool
-	shared bool // read a second time, by a retry: never reused
-}
-
-// takePayload gives the user's payload, or a new one while the old one may still be read.
-func (u *user) takePayload() *payload {
-	if p := u.payload; p != nil && p.closed.Load() && !p.shared {
-		p.offset = 0
-		p.closed.Store(false)
-		return p
-	}
-	u.payload = &payload{}
-	return u.payload
-}
-
-// Read gives the next bytes.
-func (p *payload) Read(b []byte) (int, error) {
-	if p.offset >= len(p.data) {
-		return 0, io.EOF
-	}
-	n := copy(b, p.data[p.offset:])
-	p.offset += n
-	return n, nil
-}
-
-// Close ends net/http's interest in it.
-func (p *payload) Close() error {
-	p.closed.Store(true)
-	return nil
-}
-
-// again lets net/http repeat a request of which nothing was sent, because a kept connection had been closed under it. It is
-// called on the goroutine that sends the request.
-func (p *payload) again() (io.ReadCloser, error) {
-	p.shared = true
-	return &payload{data: p.data}, nil
 }
 
 // fields makes the journey's data, in file order.

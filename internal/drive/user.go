@@ -28,9 +28,9 @@ type user struct {
 	trace   *trace
 	parent  context.Context //nolint:containedctx // what traced was made from
 	traced  context.Context //nolint:containedctx // reports to trace; made once, not for each request
-	payload *payload
-	answer  []byte
-	text    []byte
+	answer  []byte          // of the last answer, its body or the beginning of it
+	written []byte          // the last request's body
+	text    []byte          // any other template's text
 	body    scenarios.Body
 
 	values   scenarios.Values
