@@ -9,8 +9,8 @@ import (
 // historyTicks is how many seconds of history a snapshot carries.
 const historyTicks = 600
 
-// second adds up the frames since the last tick: a phase may have changed in between, a rate needs the whole second.
-type second struct {
+// tickSum adds up the frames since the last tick: a phase may have changed in between, a rate needs the whole second.
+type tickSum struct {
 	ns, integral          int64
 	n, ok, begun, dropped uint64
 	response, lag         *Histogram
@@ -21,9 +21,9 @@ type second struct {
 	lagP99Ms                           float64
 }
 
-func newSecond() second { return second{response: NewHistogram(), lag: NewHistogram()} }
+func newTickSum() tickSum { return tickSum{response: NewHistogram(), lag: NewHistogram()} }
 
-func (s *second) add(b *bin, ns, integral int64) {
+func (s *tickSum) add(b *bin, ns, integral int64) {
 	n, ok := b.completed()
 	s.ns += ns
 	s.integral += integral

@@ -53,7 +53,7 @@ type Recorder struct {
 	seen     struct{ opened, closed uint64 }
 	trial    *sums // the current trial, warm-up left out
 	warmup   *sums // its warm-up, for the screen
-	second   second
+	second   tickSum
 	totals   totals
 	history  []Tick
 
@@ -77,7 +77,7 @@ func NewRecorder(c RecorderConfig) *Recorder {
 	n := len(c.Steps)
 	r := &Recorder{
 		clock: c.Clock, folder: c.Folder, steps: append([]string(nil), c.Steps...),
-		mark: Mark{Trial: -1}, frame: newBin(n), trial: newSums(n), warmup: newSums(n), second: newSecond(),
+		mark: Mark{Trial: -1}, frame: newBin(n), trial: newSums(n), warmup: newSums(n), second: newTickSum(),
 		wake: make(chan struct{}, 1),
 	}
 	now := c.Clock.Now()
