@@ -19,13 +19,13 @@ func JSONSchema() ([]byte, error) {
 	s := fields("A captest scenario: the steps of a journey, what a right answer looks like, and the limits it is judged by.",
 		need("name", text("Name of the scenario, used for run folders and reports.", namePattern)),
 		may("description", text("One sentence for people.", "")),
-		may("data", open("Fields made anew for each journey, top to bottom; a later one may use an earlier one.", template(""))),
+		may("data", open("Fields made anew for each journey, top to bottom; a later one may use an earlier one.", templateSchema(""))),
 		may("rows", text("CSV file whose first line names columns for {{row.column}}; relative to this file.", "")),
-		may("setup", steps("Sent once for each virtual user before its first journey, not measured.", false)),
-		need("steps", steps("The journey, in order.", true)),
+		may("setup", stepsSchema("Sent once for each virtual user before its first journey, not measured.", false)),
+		need("steps", stepsSchema("The journey, in order.", true)),
 		may("limits", oneOrMore(text("[step.]metric op value, such as register.p95<1s, errors<1%, goodput>400/min, capacity>=8/s, recovery<10s.", limitPattern), "What the run is judged by.")),
 		may("baseline", text("Name of a published figure to compare with, such as killbill.", namePattern)),
-		may("load", load()),
+		may("load", loadSchema()),
 	)
 	s.Schema = "https://json-schema.org/draft/2020-12/schema"
 	s.Title = "captest scenario"
@@ -74,8 +74,8 @@ func text(description, pattern string) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Description: description, Pattern: pattern}
 }
 
-// template is a scalar whose text may hold {{…}}.
-func template(description string) *jsonschema.Schema {
+// templateSchema is a scalar whose text may hold {{…}}.
+func templateSchema(description string) *jsonschema.Schema {
 	return &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, Description: description}
 }
 
@@ -96,7 +96,7 @@ func whole(description string, low, high float64) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "integer", Description: description, Minimum: &low, Maximum: &high}
 }
 
-func duration(description string) *jsonschema.Schema { return text(description, durationPattern) }
+func durationSchema(description string) *jsonschema.Schema { return text(description, durationPattern) }
 
 func words(description string, allowed ...string) *jsonschema.Schema {
 	s := &jsonschema.Schema{Type: "string", Description: description}
@@ -106,17 +106,17 @@ func words(description string, allowed ...string) *jsonschema.Schema {
 	return s
 }
 
-func steps(description string, alternatives bool) *jsonschema.Schema {
+func stepsSchema(description string, alternatives bool) *jsonschema.Schema {
 	zero, most := 0.0, float64(weightMax)
 	parts := []field{
 		need("name", text("Name of the step, unique in the file; limits and reports use it.", namePattern)),
 		may("service", text("Service of the target this step goes to; without it, the target's entry.", namePattern)),
-		need("request", request()),
-		may("expect", expect()),
+		need("request", requestSchema()),
+		may("expect", expectSchema()),
 		may("capture", open("Values to take from the answer: NAME: json.PATH, header.NAME or regex:EXPRESSION with one group.",
 			text("", `^(json[.\[]|header\.|regex:)`))),
-		may("think", duration("Pause after the step.")),
-		may("timeout", duration("Longest time for the whole exchange; 30s without it.")),
+		may("think", durationSchema("Pause after the step.")),
+		may("timeout", durationSchema("Longest time for the whole exchange; 30s without it.")),
 	}
 	if alternatives {
 		parts = append(parts, may("weight", &jsonschema.Schema{
@@ -127,18 +127,18 @@ func steps(description string, alternatives bool) *jsonschema.Schema {
 	return list(description, fields("One request and what must come back.", parts...))
 }
 
-func request() *jsonschema.Schema {
+func requestSchema() *jsonschema.Schema {
 	s := fields("What is sent; at most one of json, form and body.",
 		may("method", words("GET without a body, POST with one, unless given.", methods...)),
 		need("path", text("Path and query on the service.", `^(/|\{\{)`)),
-		may("headers", open("Headers; values may hold {{…}}.", template(""))),
+		may("headers", open("Headers; values may hold {{…}}.", templateSchema(""))),
 		may("basic", fields("Basic authentication.",
-			need("user", template("User name.")),
-			need("password", template(`Password; take it from the environment: {{env "NAME"}}.`)),
+			need("user", templateSchema("User name.")),
+			need("password", templateSchema(`Password; take it from the environment: {{env "NAME"}}.`)),
 		)),
 		may("json", &jsonschema.Schema{Description: "JSON body, written as YAML; {{…}} inside its texts is filled in and escaped."}),
-		may("form", open("Form fields; values may hold {{…}}.", template(""))),
-		may("body", template("Raw body; {{…}} is filled in as it is.")),
+		may("form", open("Form fields; values may hold {{…}}.", templateSchema(""))),
+		may("body", templateSchema("Raw body; {{…}} is filled in as it is.")),
 	)
 	for _, pair := range [][]string{{"json", "form"}, {"json", "body"}, {"form", "body"}} {
 		s.AllOf = append(s.AllOf, &jsonschema.Schema{Not: &jsonschema.Schema{Required: pair}})
@@ -146,7 +146,7 @@ func request() *jsonschema.Schema {
 	return s
 }
 
-func expect() *jsonschema.Schema {
+func expectSchema() *jsonschema.Schema {
 	return fields("What makes the answer a success; any 2xx status without it.",
 		may("status", oneOrMore(whole("HTTP status.", 100, 599), "Status, or any of several.")),
 		may("json", &jsonschema.Schema{
@@ -154,29 +154,29 @@ func expect() *jsonschema.Schema {
 			Description: "Values the JSON answer must have, nested or by path (customer.id, items[0]).",
 		}),
 		may("contains", text("Text the body must hold.", "")),
-		may("headers", open("Headers the answer must have, exactly.", template(""))),
+		may("headers", open("Headers the answer must have, exactly.", templateSchema(""))),
 	)
 }
 
-func load() *jsonschema.Schema {
+func loadSchema() *jsonschema.Schema {
 	users := func() *jsonschema.Schema {
 		return whole("Virtual users, each sending its next journey when the last is done.", 1, usersMax)
 	}
 	rate := func() *jsonschema.Schema {
 		return text("Journeys started per second, minute or hour, whether or not earlier ones are done: 50/s, 600/min.", ratePattern)
 	}
-	arrivals := words("How starts are spread: slotted (one at random in each slot), constant or poisson.", "slotted", "constant", "poisson")
+	arrivals := words("How starts are spread: slotted (one at a random moment of each slot), constant or poisson.", "slotted", "constant", "poisson")
 	stage := fields("Moves evenly from the load before to this one.",
 		may("users", whole("Virtual users at the end of the stage.", 0, usersMax)),
 		may("rate", rate()),
-		need("for", duration("Length of the stage.")),
+		need("for", durationSchema("Length of the stage.")),
 	)
 	stage.OneOf = []*jsonschema.Schema{{Required: []string{"users"}}, {Required: []string{"rate"}}}
 	s := fields("Fixes the load in the file.",
 		may("users", users()),
 		may("total", whole("Journeys in all.", 1, totalMax)),
 		may("rate", rate()),
-		may("for", duration("How long.")),
+		may("for", durationSchema("How long.")),
 		may("arrivals", arrivals),
 		may("stages", list("A load that changes.", stage)),
 	)
