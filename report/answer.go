@@ -67,7 +67,7 @@ func headline(r *record.Result) string {
 	case ok == 0:
 		return "No request succeeded"
 	case r.Recovery != nil && r.Recovery.Class == record.Crashed:
-		return "Crashed under overload"
+		return "Crashed"
 	case r.Recovery != nil && r.Recovery.Class == record.StuckRestart:
 		return "Stuck after overload until it was restarted"
 	case r.Recovery != nil && r.Recovery.Class == record.Stuck:

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -105,7 +106,7 @@ func (o *runOptions) fixed(file *scenarios.FixedLoad) (*experiment.Fixed, error)
 	case o.rate != "" && (o.concurrent != 0 || o.users != 0):
 		return nil, errors.New("--rate is an open load; --concurrent and --users are a closed one: give one kind")
 	case o.rate != "":
-		return o.open(file)
+		return o.open()
 	case o.concurrent < 0:
 		return nil, fmt.Errorf("--concurrent %d: must be at least 1", o.concurrent)
 	case o.users > 0 && o.duration > 0:
@@ -121,8 +122,12 @@ func (o *runOptions) fixed(file *scenarios.FixedLoad) (*experiment.Fixed, error)
 	}
 }
 
-func (o *runOptions) open(*scenarios.FixedLoad) (*experiment.Fixed, error) {
-	rate, err := scenarios.ParseRate(o.rate)
+func (o *runOptions) open() (*experiment.Fixed, error) {
+	text := o.rate
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		text += "/s" // a bare number is per second, as everywhere in the field
+	}
+	rate, err := scenarios.ParseRate(text)
 	if err != nil {
 		return nil, fmt.Errorf("--rate %s: %w", o.rate, err)
 	}

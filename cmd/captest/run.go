@@ -21,6 +21,7 @@ import (
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/internal/tui"
 	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/services"
 	"github.com/captest/captest/targets"
 )
 
@@ -61,6 +62,11 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	target, err := targets.Load(o.target, e.getenv)
 	if err != nil {
 		return invalid(err)
+	}
+	if target.Bundled {
+		if err := services.CheckKnobs(target.Profile, target.Set); err != nil {
+			return invalid(err)
+		}
 	}
 	effort, err := experiment.ParseEffort(o.effort)
 	if err != nil {

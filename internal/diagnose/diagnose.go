@@ -28,7 +28,7 @@ func Explain(run *record.Run, res *record.Result) {
 	if best == nil {
 		return
 	}
-	w := window{run: run, from: best.StartS, to: best.StartS + best.Seconds}
+	w := over(run, best)
 	res.Ceilings = ceilings(w, best)
 	if res.Validity.Valid && flat(res.Trials) {
 		res.Findings = append(res.Findings, explain(w, best, res.Ceilings))

@@ -13,6 +13,16 @@ type window struct {
 	from, to float64
 }
 
+// over gives the window in which a trial was measured: from its first frame after the warm-up on.
+func over(run *record.Run, t *record.Trial) window {
+	for _, f := range run.Frames {
+		if !f.Warmup && f.Phase == t.Phase && f.OffsetS >= t.StartS {
+			return window{run: run, from: f.OffsetS, to: f.OffsetS + t.Seconds}
+		}
+	}
+	return window{run: run, from: t.StartS, to: t.StartS + t.Seconds}
+}
+
 // delta sums what a service's counters with this name grew by within the window, over all label sets that contain every
 // given `key="value"` pair. A counter that goes backwards was restarted: what it shows then is its growth. ok is false
 // when fewer than two scrapes have it.

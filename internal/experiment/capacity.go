@@ -75,6 +75,9 @@ func closedLevels(trials []record.Trial) []*record.Trial {
 	var out []*record.Trial
 	for i := range trials {
 		t := &trials[i]
+		if t.Seconds < 1 && t.N == 0 {
+			continue // ended as it began: a service died, or a person went on
+		}
 		if t.Load.Users > 0 && t.Verdict != verdictInvalid && t.Verdict != "" && (t.Phase == "baseline" || t.Phase == "ramp" || t.Phase == "level") {
 			out = append(out, t)
 		}

@@ -192,6 +192,9 @@ func describe(s trialSpec) string {
 		return s.note
 	}
 	if s.mark.Users > 0 {
+		if s.mark.Users == 1 {
+			return "1 user"
+		}
 		return fmt.Sprintf("%d users", s.mark.Users)
 	}
 	return fmt.Sprintf("%.4g/s", s.mark.RatePerSecond)

@@ -32,8 +32,8 @@ const PlanCapacity = "capacity"
 // The verdict, first rule that applies:
 //
 //  1. not valid → inconclusive (111). The numbers are about the generator, so they may neither praise nor blame the target.
-//  2. nothing succeeded and no limit is broken → inconclusive (111). No data never passes, with or without limits.
-//  3. stuck or crashed after the overload → fail (115).
+//  2. stuck or crashed → fail (115), also when it crashed before anything succeeded: a service that died was seen to die.
+//  3. nothing succeeded and no limit is broken → inconclusive (111). No data never passes, with or without limits.
 //  4. a limit broken on valid data → fail (99).
 //  5. a limit nobody could judge → inconclusive (111).
 //  6. the run ended before its plan did → inconclusive (111): what is missing might have failed.
@@ -92,10 +92,10 @@ func verdict(run *record.Run, res *record.Result, broken, unknown bool) (string,
 	switch {
 	case !res.Validity.Valid:
 		return Inconclusive, ExitInconclusive
-	case succeeded(run, res) == 0 && !broken:
-		return Inconclusive, ExitInconclusive
 	case NotRecovered(res.Recovery):
 		return Fail, ExitNotRecovered
+	case succeeded(run, res) == 0 && !broken:
+		return Inconclusive, ExitInconclusive
 	case broken:
 		return Fail, ExitLimits
 	case unknown:
@@ -158,7 +158,7 @@ func Why(res *record.Result) []string {
 	}
 	if NotRecovered(res.Recovery) {
 		if res.Recovery.Class == record.Crashed {
-			why = append(why, "the target crashed under overload")
+			why = append(why, "the target crashed")
 		} else {
 			why = append(why, "the target did not recover from the overload")
 		}

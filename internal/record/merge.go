@@ -50,6 +50,7 @@ type merged struct {
 	response, service *Histogram
 	lag               *Histogram
 	inFlightAtEnd     int
+	counts            dispersion // of the frames' good completions
 }
 
 type mergedStep struct {

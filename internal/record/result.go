@@ -272,6 +272,7 @@ type Ceiling struct {
 type Baseline struct {
 	Name       string         `json:"name"`
 	Provenance string         `json:"provenance"`
+	Service    string         `json:"service"` // the hop the claim is about
 	Claimed    BaselineFigure `json:"claimed"`
 	Measured   BaselineFigure `json:"measured"`
 	Ratio      *float64       `json:"ratio"` // measured ÷ claimed rate

@@ -101,6 +101,7 @@ func (s *summary) frames() {
 					s.startInFlight[f.Trial] = before
 				}
 				s.trials[f.Trial].add(d)
+				s.trials[f.Trial].counts.add(f)
 				s.measured.add(d)
 			}
 		}
@@ -236,6 +237,7 @@ func (s *summary) buildTrial(i int) Trial {
 	if all := m.n + m.dropped; all > 0 {
 		t.ErrorPercent = known(100 * float64(m.n-min(m.n, m.ok)+m.dropped) / float64(all))
 	}
+	t.ResolutionPercent = m.counts.resolution(m.ok)
 	s.checkLittle(i, m)
 	return t
 }
