@@ -144,7 +144,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { recorder.Run(background) })
 	wg.Go(func() { observer.Run(background) })
-	closeScreen := show(background, e, o, recorder, control)
+	closeScreen := show(background, e, o, recorder, keys(control, folder, clock))
 
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
@@ -190,7 +190,7 @@ func finish(e *env, o *runOptions, dir string, runErr error) error {
 
 // show starts the screen, or plain lines where there is no terminal, and gives what ends it. Neither can slow the load:
 // both only read the recorder's published snapshot, on goroutines of their own.
-func show(ctx context.Context, e *env, o *runOptions, r *record.Recorder, c *experiment.Control) (end func()) {
+func show(ctx context.Context, e *env, o *runOptions, r *record.Recorder, pressed func(tui.Action)) (end func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -199,8 +199,12 @@ func show(ctx context.Context, e *env, o *runOptions, r *record.Recorder, c *exp
 			return
 		}
 		err := tui.Run(ctx, tui.Options{
-			Snapshot: r.Snapshot, Out: e.stderr, In: e.stdin, Done: done, Color: e.color(e.terminal), Keys: keys(c),
+			Snapshot: r.Snapshot, Out: e.stderr, In: e.stdin, Done: done, Color: e.color(e.terminal), Keys: pressed,
 		})
+		if errors.Is(err, tui.ErrLeave) {
+			pressed(tui.Quit)
+			return
+		}
 		if err != nil {
 			fmt.Fprintf(e.stderr, "the screen could not be shown (%v); plain lines instead\n", err)
 			tui.Plain(ctx, e.stderr, r.Snapshot, done)
@@ -212,8 +216,10 @@ func show(ctx context.Context, e *env, o *runOptions, r *record.Recorder, c *exp
 	})
 }
 
-func keys(c *experiment.Control) func(tui.Action) {
+// keys carries what a person presses into the run, and into its folder.
+func keys(c *experiment.Control, f *record.Folder, clock record.Clock) func(tui.Action) {
 	return func(a tui.Action) {
+		f.Event(record.Event{OffsetS: float64(clock.Now()) / 1e9, Kind: record.EventKey, Trial: -1, Data: mustJSON(map[string]string{"key": string(a)})})
 		switch a {
 		case tui.Quit:
 			c.Quit()

@@ -85,12 +85,10 @@ func (m model) press(msg tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	case pressed("-", "_"):
 		return m.zoom(-1), nil
 	}
-	for name, a := range map[string]Action{
-		"w": Up, "W": Up10, "s": Down, "S": Down10, "space": Hold, "m": Mark, "n": Next,
-	} {
+	for name, a := range map[string]Action{"m": Mark, "n": Next} {
 		if pressed(name) && !m.u.quitting && !m.over() {
 			m.ask(a)
-			m.u.note, m.noteTicks = asked(a, m.snap != nil && m.snap.Load.RatePerSecond > 0), 8
+			m.u.note, m.noteTicks = asked(a), 8
 		}
 	}
 	return m, nil

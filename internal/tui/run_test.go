@@ -135,7 +135,7 @@ func TestRunPassesKeysOn(t *testing.T) {
 	for _, k := range []struct {
 		typed string
 		want  Action
-	}{{"w", Up}, {" ", Hold}, {"\x03", Quit}} {
+	}{{"m", Mark}, {"n", Next}, {"\x03", Quit}} {
 		_, _ = io.WriteString(keyboard, k.typed)
 		select {
 		case got := <-actions:
@@ -163,10 +163,10 @@ func TestCourierNeverBlocks(t *testing.T) {
 		once.Do(func() { close(entered); <-free })
 		got = append(got, a)
 	})
-	c.ask(Up)
+	c.ask(Mark)
 	within(t, "receiver", entered)
 	for range 1000 {
-		c.ask(Up)
+		c.ask(Mark)
 	}
 	c.ask(Quit)
 	c.ask(Quit)
