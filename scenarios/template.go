@@ -104,9 +104,6 @@ func (t *Template) UsesEnv() bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.op == opEnv })
 }
 
-// Secrets is UsesEnv.
-func (t *Template) Secrets() bool { return t.UsesEnv() }
-
 // Append adds the filled-in text to dst. On an error dst is returned as it was.
 func (t *Template) Append(dst []byte, v *Values) ([]byte, error) {
 	start := len(dst)

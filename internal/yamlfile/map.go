@@ -141,7 +141,7 @@ func (m *Map) Done() {
 	n := m.resolved()
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if key := n.Content[i]; key.Kind == yaml.ScalarNode && key.Tag != "!!merge" && !slices.Contains(known, key.Value) {
-			Value{m.file, key}.Errorf("%s", unknown("field", key.Value, unused(known, m.values)))
+			Value{m.file, key}.Errorf("%s", Unknown("field", key.Value, unused(known, m.values)))
 		}
 	}
 }

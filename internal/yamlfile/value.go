@@ -220,7 +220,7 @@ func (v Value) OneOf(words ...string) (string, bool) {
 			return s, true
 		}
 	}
-	v.Errorf("%s", unknown("value", s, words))
+	v.Errorf("%s", Unknown("value", s, words))
 	return "", false
 }
 
@@ -272,9 +272,7 @@ func (v Value) quoted() string {
 }
 
 // Unknown says that word is not one of the allowed, with the nearest or all of them.
-func Unknown(what, word string, allowed []string) string { return unknown(what, word, allowed) }
-
-func unknown(what, word string, allowed []string) string {
+func Unknown(what, word string, allowed []string) string {
 	if len(word) > 60 {
 		word = strings.ToValidUTF8(word[:60], "") + "…"
 	}
