@@ -7,9 +7,9 @@ type Action string
 
 // Actions, sent to Options.Keys.
 const (
-	Quit   Action = "quit"   // end the run, write the report
-	Next   Action = "next"   // go on to the next phase
-	Mark   Action = "mark"   // remember this moment in the report
+	Quit Action = "quit" // end the run, write the report
+	Next Action = "next" // go on to the next phase
+	Mark Action = "mark" // remember this moment in the report
 )
 
 // keyHelp is one line of the help page; short stands in the footer (empty: not there).
