@@ -26,8 +26,10 @@ func TestCheck(t *testing.T) {
 		{"wrong status", "{status: 201}", "", 200, nil, WrongStatus, "status 200, want 201"},
 		{"one of two", "{status: [201, 409]}", "", 409, nil, Expected, ""},
 		{"none of two", "{status: [201, 409]}", "", 503, nil, WrongStatus, "status 503, want 201 or 409"},
-		{"json right", "{status: 201, json: {success: true, customer: {id: 7}, 'items[1]': b}}",
-			`{"success":true,"customer":{"id":7,"x":1},"items":["a","b"]}`, 201, nil, Expected, ""},
+		{
+			"json right", "{status: 201, json: {success: true, customer: {id: 7}, 'items[1]': b}}",
+			`{"success":true,"customer":{"id":7,"x":1},"items":["a","b"]}`, 201, nil, Expected, "",
+		},
 		{"201 with success false", "{status: 201, json: {success: true}}", `{"success":false}`, 201, nil, WrongAnswer, "json success is false, want true"},
 		{"status before body", "{status: 201, json: {success: true}}", `{"success":false}`, 500, nil, WrongStatus, "status 500, want 201"},
 		{"missing", "{json: {a: {b: 1}}}", `{"a":{}}`, 200, nil, WrongAnswer, "json a.b is missing, want 1"},

@@ -17,8 +17,10 @@ const stepHead = "name: x\nsteps:\n  - name: a\n    request: {path: /}\n"
 const requestHead = "name: x\nsteps:\n  - name: a\n    request:\n      path: /\n"
 
 // loads wraps a load on line 2, whose value begins in column 7.
-const loadHead = "name: x\nload: "
-const loadTail = "\nsteps: [{name: a, request: {path: /}}]\n"
+const (
+	loadHead = "name: x\nload: "
+	loadTail = "\nsteps: [{name: a, request: {path: /}}]\n"
+)
 
 func TestMistakes(t *testing.T) {
 	tests := []struct{ name, text, want string }{
@@ -41,10 +43,14 @@ func TestMistakes(t *testing.T) {
 		{"think without unit", stepHead + "    think: 5\n", "5:12: needs a unit: 5s or 5ms"},
 		{"no time to answer", stepHead + "    timeout: 0s\n", "5:14: must be from 1ms to 10m0s, not 0s"},
 		{"weight", stepHead + "    weight: 0\n", "5:13: must be more than 0 and at most 1e+06, not 0"},
-		{"weights apart", "name: x\nsteps:\n  - {name: a, weight: 1, request: {path: /}}\n  - {name: b, request: {path: /}}\n  - {name: c, weight: 1, request: {path: /}}\n",
-			"5:15: steps with a weight are alternatives and must stand together"},
-		{"weight in setup", "name: x\nsetup: [{name: s, weight: 1, request: {path: /}}]\nsteps: [{name: a, request: {path: /}}]\n",
-			"2:19: setup has no alternatives; every setup step is sent"},
+		{
+			"weights apart", "name: x\nsteps:\n  - {name: a, weight: 1, request: {path: /}}\n  - {name: b, request: {path: /}}\n  - {name: c, weight: 1, request: {path: /}}\n",
+			"5:15: steps with a weight are alternatives and must stand together",
+		},
+		{
+			"weight in setup", "name: x\nsetup: [{name: s, weight: 1, request: {path: /}}]\nsteps: [{name: a, request: {path: /}}]\n",
+			"2:19: setup has no alternatives; every setup step is sent",
+		},
 		{"service", stepHead + "    service: 'a b'\n", `5:14: "a b" is not a name: letters, digits, _ and -, starting with a letter`},
 
 		// Requests.
@@ -57,19 +63,27 @@ func TestMistakes(t *testing.T) {
 		{"space in a path", "name: x\nsteps: [{name: a, request: {path: '/a b'}}]\n", `2:38: ' ' cannot stand in a path; percent-encode it`},
 		{"fragment in a path", "name: x\nsteps: [{name: a, request: {path: '/a#b'}}]\n", `2:38: '#' cannot stand in a path; percent-encode it`},
 		{"two bodies", requestHead + "      json: {a: 1}\n      body: x\n", "7:7: a request has one body; json is there already"},
-		{"three bodies", requestHead + "      body: x\n      form: {a: 1}\n      json: 1\n",
-			"6:7: a request has one body; json is there already\n7:7: a request has one body; json is there already"},
-		{"basic", requestHead + "      basic: {user: u, pasword: p}\n",
-			"6:14: field \"password\" is missing\n6:24: unknown field \"pasword\" (did you mean \"password\"?)"},
-		{"basic and header", requestHead + "      basic: {user: u, password: p}\n      headers: {authorization: x}\n",
-			"6:7: basic and an Authorization header contradict each other"},
+		{
+			"three bodies", requestHead + "      body: x\n      form: {a: 1}\n      json: 1\n",
+			"6:7: a request has one body; json is there already\n7:7: a request has one body; json is there already",
+		},
+		{
+			"basic", requestHead + "      basic: {user: u, pasword: p}\n",
+			"6:14: field \"password\" is missing\n6:24: unknown field \"pasword\" (did you mean \"password\"?)",
+		},
+		{
+			"basic and header", requestHead + "      basic: {user: u, password: p}\n      headers: {authorization: x}\n",
+			"6:7: basic and an Authorization header contradict each other",
+		},
 		{"header name", requestHead + "      headers: {'X Y': a}\n", `6:17: "X Y" is not a header name`},
 		{"own header", requestHead + "      headers: {content-length: 3}\n", "6:17: header Content-Length is set by captest itself"},
 		{"header twice", requestHead + "      headers: {X-A: 1, x-a: 2}\n", "6:25: header X-A appears twice"},
 		{"header injection", requestHead + "      headers: {X-A: \"a\\r\\nX-B: b\"}\n", "6:22: a header value cannot have line breaks or other control characters"},
 		{"json as text", requestHead + "      json: '{\"a\": 1}'\n", "6:13: json is written as YAML fields, not as a text; use body for a text"},
-		{"number JSON lacks", requestHead + "      json: {a: 0x1F, b: .inf}\n",
-			"6:17: 0x1F is not a number in JSON; write it in decimal, or quote it\n6:26: .inf is not a number in JSON; write it in decimal, or quote it"},
+		{
+			"number JSON lacks", requestHead + "      json: {a: 0x1F, b: .inf}\n",
+			"6:17: 0x1F is not a number in JSON; write it in decimal, or quote it\n6:26: .inf is not a number in JSON; write it in decimal, or quote it",
+		},
 		{"template in a JSON name", requestHead + "      json: {'{{n}}': 1}\n", "6:14: templates stand in values, not in names"},
 		{"unquoted template", requestHead + "      json: {a: {{n}}}\n", `6:17: a template must be quoted: "{{name}}"`},
 
@@ -78,16 +92,22 @@ func TestMistakes(t *testing.T) {
 		{"empty braces", requestHead + "      body: '{{ }}'\n", "6:14: nothing between {{ and }}"},
 		{"unknown variable", "name: x\ndata: {email: a}\nsteps: [{name: a, request: {path: '/{{emial}}'}}]\n", `3:37: unknown field "emial" (did you mean "email"?)`},
 		{"used before captured", "name: x\nsteps:\n  - {name: a, request: {path: '/{{id}}'}, capture: {id: json.id}}\n", `3:33: "id" is used before it is captured (step a captures it)`},
-		{"captured by an alternative only",
+		{
+			"captured by an alternative only",
 			"name: x\nsteps:\n  - {name: a, weight: 1, request: {path: /}, capture: {id: json.id}}\n  - {name: b, weight: 1, request: {path: /}}\n  - {name: c, request: {path: '/{{id}}'}}\n",
-			`5:33: "id" is not captured when a journey takes step b`},
+			`5:33: "id" is not captured when a journey takes step b`,
+		},
 		{"data uses a later field", "name: x\ndata: {a: '{{b}}', b: 1}\nsteps: [{name: a, request: {path: /}}]\n", `2:12: data field "b" is made later; a field may use those above it`},
 		{"data uses itself", "name: x\ndata: {a: '{{a}}'}\nsteps: [{name: a, request: {path: /}}]\n", `2:12: data field "a" is made later; a field may use those above it`},
-		{"setup uses its own capture", "name: x\nsetup: [{name: s, request: {path: '/{{id}}'}, capture: {id: json.id}}]\nsteps: [{name: a, request: {path: /}}]\n",
-			`2:37: "id" is used before it is captured (step s captures it)`},
-		{"alternatives do not see each other",
+		{
+			"setup uses its own capture", "name: x\nsetup: [{name: s, request: {path: '/{{id}}'}, capture: {id: json.id}}]\nsteps: [{name: a, request: {path: /}}]\n",
+			`2:37: "id" is used before it is captured (step s captures it)`,
+		},
+		{
+			"alternatives do not see each other",
 			"name: x\nsteps:\n  - {name: a, weight: 1, request: {path: /}, capture: {id: json.id}}\n  - {name: b, weight: 1, request: {path: '/{{id}}'}}\n",
-			`4:44: "id" is used before it is captured (step a captures it)`},
+			`4:44: "id" is used before it is captured (step a captures it)`,
+		},
 		{"data uses a capture", "name: x\ndata: {a: 'x{{id}}'}\nsteps: [{name: a, request: {path: /}, capture: {id: json.id}}]\n", `2:13: "id" is captured by step a, after the data is made`},
 		{"inside JSON", requestHead + "      json: {a: [1, \"x {{nope}}\"]}\n", `6:24: unknown field "nope"; there is n, user, unique`},
 		{"unknown function", requestHead + "      body: '{{rnadom 3}}'\n", `6:16: unknown function "rnadom" (did you mean "random"?)`},
@@ -144,8 +164,10 @@ func TestMistakes(t *testing.T) {
 		{"no stages", loadHead + "{stages: []}" + loadTail, "2:16: stages are 1 to 1000"},
 
 		// All at once.
-		{"several", "name: x\ndata: {email: a}\nsteps:\n  - name: a\n    request: {method: PSOT, path: /, jsn: {a: 1}}\n    expect: {status: 99}\nlimits: [b.p95<1s]\n",
-			"5:23: unknown value \"PSOT\" (did you mean \"POST\"?)\n5:38: unknown field \"jsn\" (did you mean \"json\"?)\n6:22: must be from 100 to 599, not 99\n7:10: unknown step \"b\"; there is a"},
+		{
+			"several", "name: x\ndata: {email: a}\nsteps:\n  - name: a\n    request: {method: PSOT, path: /, jsn: {a: 1}}\n    expect: {status: 99}\nlimits: [b.p95<1s]\n",
+			"5:23: unknown value \"PSOT\" (did you mean \"POST\"?)\n5:38: unknown field \"jsn\" (did you mean \"json\"?)\n6:22: must be from 100 to 599, not 99\n7:10: unknown step \"b\"; there is a",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

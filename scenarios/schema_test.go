@@ -17,7 +17,8 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // full uses every field of the format, spread over steps and files where they exclude each other.
-var full = []string{`
+var full = []string{
+	`
 name: full
 description: everything
 data: {a: 1, b: "{{a}}-{{unique}}"}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/services"
 	"github.com/captest/captest/targets"
 )
 
@@ -39,10 +40,16 @@ func checkFile(e *env, file string) (kind string, err error) {
 		return "", err
 	}
 	if looksLikeTarget(string(raw)) {
-		_, err = targets.Load(file, e.getenv)
+		t, err := targets.Load(file, e.getenv)
+		if err == nil && t.Bundled {
+			err = services.CheckKnobs(t.Profile, t.Set)
+		}
 		return "target", err
 	}
-	_, err = scenarios.Load(file)
+	s, err := scenarios.Load(file)
+	if err == nil && s.Baseline != "" && s.Baseline != "none" {
+		_, err = targets.LoadBaseline(s.Baseline)
+	}
 	return "scenario", err
 }
 

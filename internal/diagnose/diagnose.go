@@ -58,16 +58,23 @@ func bestTrial(trials []record.Trial) *record.Trial {
 	return best
 }
 
-// flat says whether twice the users brought less than 10 % more goodput at the top of the ramp: only then is there a bottleneck to name.
+// flat says whether more users stopped helping: some load of at least twice the users brought no more than 10 % over a
+// smaller one, and nothing did better than that. Only then is there a bottleneck to name.
 func flat(trials []record.Trial) bool {
-	byUsers := map[int]float64{}
-	top := 0
-	for _, t := range trials {
-		if t.Verdict != "invalid" && (t.Phase == "baseline" || t.Phase == "ramp") {
-			byUsers[t.Load.Users] = t.GoodputPerSecond
-			top = max(top, t.Load.Users)
+	best, fewest, most := 0.0, 0, 0
+	closed := func(visit func(record.Trial)) {
+		for _, t := range trials {
+			if t.Load.Users > 0 && t.Verdict != "invalid" && t.N > 0 && t.Phase != "fixed" {
+				visit(t)
+			}
 		}
 	}
-	half, ok := byUsers[top/2]
-	return ok && half > 0 && byUsers[top] < 1.1*half
+	closed(func(t record.Trial) { best = max(best, t.GoodputPerSecond) })
+	closed(func(t record.Trial) {
+		most = max(most, t.Load.Users)
+		if t.GoodputPerSecond >= best/1.1 && (fewest == 0 || t.Load.Users < fewest) {
+			fewest = t.Load.Users
+		}
+	})
+	return fewest > 0 && most >= 2*fewest
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"net/textproto"
 	"os"
 	"strings"
@@ -59,13 +58,12 @@ func classify(err error, run, request context.Context) record.ErrorClass {
 // classifyText tells the errors that net/http makes from text alone. The tests hold it against real sockets.
 func classifyText(err error) record.ErrorClass {
 	var syntax textproto.ProtocolError
-	var protocol *http.ProtocolError
 	var errno syscall.Errno
 	text := err.Error()
 	switch {
 	case errors.As(err, &errno):
 		return record.ErrorOther
-	case errors.Is(err, errTooLarge), errors.As(err, &syntax), errors.As(err, &protocol):
+	case errors.Is(err, errTooLarge), errors.As(err, &syntax):
 		return record.ErrorProtocol
 	case has(text, "server closed idle connection", "server closed connection", "client connection lost", "GOAWAY"):
 		return record.ErrorClosed

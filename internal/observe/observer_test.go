@@ -201,8 +201,10 @@ func TestOneKeptConnectionPerService(t *testing.T) {
 
 func TestTheGuardIsAsked(t *testing.T) {
 	service := serve(t, "a", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("a 1\n")) })
-	o := New(Config{Target: &targets.Target{Services: []targets.Service{{Name: "a", URL: "http://192.0.2.7:9", Metrics: "/m"}}},
-		Guard: &targets.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}})
+	o := New(Config{
+		Target: &targets.Target{Services: []targets.Service{{Name: "a", URL: "http://192.0.2.7:9", Metrics: "/m"}}},
+		Guard:  &targets.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
+	})
 	_, err := o.scrapers[0].fetch(t.Context())
 	if err == nil || !strings.Contains(describe(err), "192.0.2.7") {
 		t.Errorf("an address that is not allowed gives %v", err)

@@ -201,8 +201,11 @@ type namedCounter struct {
 
 func (d *downstreamWatch) counters() []namedCounter {
 	return []namedCounter{
-		{metricOpened, &d.opened}, {metricRequests, &d.requests}, {metricCalls, &d.calls},
-		{metricSeconds, &d.callSeconds}, {metricWait, &d.waitSeconds},
+		{metricOpened, &d.opened},
+		{metricRequests, &d.requests},
+		{metricCalls, &d.calls},
+		{metricSeconds, &d.callSeconds},
+		{metricWait, &d.waitSeconds},
 	}
 }
 

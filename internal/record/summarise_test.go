@@ -178,7 +178,8 @@ func TestTargetConnections(t *testing.T) {
 	}
 	run := &Run{
 		Frames: []Frame{
-			{OffsetS: 0, Seconds: 1, Trial: -1}, frameOf(1, 0, false, load, 10, 0, 100), frameOf(2, 0, false, load, 10, 0, 100),
+			{OffsetS: 0, Seconds: 1, Trial: -1},
+			frameOf(1, 0, false, load, 10, 0, 100), frameOf(2, 0, false, load, 10, 0, 100),
 			{OffsetS: 3, Seconds: 3, Trial: -1},
 		},
 		Scrapes: []Scrape{

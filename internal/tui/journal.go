@@ -96,8 +96,12 @@ func phaseBlock(p page) block {
 			errors.role = bad
 		}
 		rows = append(rows, line{
-			{left(clock(at), 9), label}, {left(or(clean(s.phase), unknown), 12), accent},
-			{right(clock(time.Duration(s.n)*time.Second), 8), plain}, {right(rate(s.sum/float64(s.n)), 11), strong}, errors, {right(worst, 14), plain},
+			{left(clock(at), 9), label},
+			{left(or(clean(s.phase), unknown), 12), accent},
+			{right(clock(time.Duration(s.n)*time.Second), 8), plain},
+			{right(rate(s.sum/float64(s.n)), 11), strong},
+			errors,
+			{right(worst, 14), plain},
 		})
 	}
 	heading := text(left("began", 9)+left("phase", 12)+right("lasted", 8)+right("goodput", 11)+right("errors", 10)+right("worst p95", 14), label)

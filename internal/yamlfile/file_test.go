@@ -56,8 +56,10 @@ func TestMistakes(t *testing.T) {
 		{"broken second document", "name: a\n---\n[\n", `f:4:1: did not find expected node content (while parsing a flow node)`},
 		{"unknown anchor", "name: *nope\n", `f:1:7: unknown anchor 'nope' referenced`},
 		{"unknown field", "name: a\ncuont: 2\n", `f:2:1: unknown field "cuont" (did you mean "count"?)`},
-		{"unknown field, nothing near", "zzzzzz: 2\nname: a\non: true\ncount: 1\nfor: 2s\nitems: []\nshare: 1\ncolor: red\nfree: 1\nsome: a\n",
-			`f:1:1: unknown field "zzzzzz"; there is inner`},
+		{
+			"unknown field, nothing near", "zzzzzz: 2\nname: a\non: true\ncount: 1\nfor: 2s\nitems: []\nshare: 1\ncolor: red\nfree: 1\nsome: a\n",
+			`f:1:1: unknown field "zzzzzz"; there is inner`,
+		},
 		{"unknown inner field", "inner: {must: 1, mist: 2}\n", `f:1:18: unknown field "mist"`},
 		{"missing", "inner: {}\n", `f:1:8: field "must" is missing`},
 		{"duplicate", "name: a\nname: b\n", `f:2:1: field "name" appears twice; first on line 1`},
@@ -92,8 +94,10 @@ func TestMistakes(t *testing.T) {
 		{"columns count characters", "inner: {must: \"é→\", mist: 1}\n", `f:1:21: unknown field "mist"`},
 		{"mistake behind an alias, once", "free: &a {b: 1, b: 2}\nitems: [*a, *a]\n", "f:1:7: must be text, not fields\nf:1:17: field \"b\" appears twice; first on line 1"},
 		{"lone carriage returns are lines", "name: a\r\rcuont: 2\r", `f:3:1: unknown field "cuont" (did you mean "count"?)`},
-		{"all at once, in order", "for: 1\nnaem: x\ncount: x\n",
-			"f:1:6: needs a unit: 1s or 1ms\nf:2:1: unknown field \"naem\" (did you mean \"name\"?)\nf:3:8: must be a whole number, not \"x\""},
+		{
+			"all at once, in order", "for: 1\nnaem: x\ncount: x\n",
+			"f:1:6: needs a unit: 1s or 1ms\nf:2:1: unknown field \"naem\" (did you mean \"name\"?)\nf:3:8: must be a whole number, not \"x\"",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
