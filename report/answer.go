@@ -58,6 +58,8 @@ func why(r *record.Result) []string {
 func headline(r *record.Result) string {
 	completed, ok := requests(r)
 	switch {
+	case r.Validity.Valid && gate.NotRecovered(r.Recovery): // before counting: a service may die before it answered anything
+		return notRecovered(r.Recovery.Class)
 	case completed == 0:
 		return "No request completed: there is nothing to judge"
 	case r.Run.CutShort && !r.Validity.Valid:
@@ -66,12 +68,6 @@ func headline(r *record.Result) string {
 		return "Not valid: these numbers may not be about the target"
 	case ok == 0:
 		return "No request succeeded"
-	case r.Recovery != nil && r.Recovery.Class == record.Crashed:
-		return "Crashed"
-	case r.Recovery != nil && r.Recovery.Class == record.StuckRestart:
-		return "Stuck after overload until it was restarted"
-	case r.Recovery != nil && r.Recovery.Class == record.Stuck:
-		return "Stuck after overload, with no load left"
 	}
 	broken, unjudged := 0, 0
 	for _, l := range r.Limits {
@@ -101,6 +97,17 @@ func headline(r *record.Result) string {
 		return "Every limit held"
 	default:
 		return "Measured; there were no limits to hold it against"
+	}
+}
+
+func notRecovered(class string) string {
+	switch class {
+	case record.Crashed:
+		return "Crashed"
+	case record.StuckRestart:
+		return "Stuck after overload until it was restarted"
+	default:
+		return "Stuck after overload, with no load left"
 	}
 }
 

@@ -79,7 +79,7 @@ func (c curve) plot(title string, top float64, unit string) (d *drawing, x, y fu
 	}
 	last := math.Inf(-1)
 	for _, p := range c.points {
-		if at := x(p.load); at-last >= 8+7*float64(len(p.label)) {
+		if at := x(p.load); at-last >= 3+6*float64(len(p.label)) {
 			d.text(at, bottom+16, p.label, "middle", "text")
 			last = at
 		}

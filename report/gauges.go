@@ -33,6 +33,12 @@ var gaugeKinds = []gaugeKind{
 	{id: "goroutines", title: "Goroutines", metric: "go_goroutines"},
 }
 
+// palette orders the colours so that red, which means errors elsewhere, comes last.
+var palette = []int{1, 5, 3, 6, 4, 2}
+
+// nameMax bounds a line's name in a legend.
+const nameMax = 32
+
 // linesMax bounds the lines of one diagram: more cannot be told apart.
 const linesMax = 6
 
@@ -40,6 +46,9 @@ const linesMax = 6
 func gaugesOf(scrapes []record.Scrape) (charts []chart, flat []string) {
 	byService := map[string]*scraped{}
 	for _, s := range scrapes {
+		if !(s.OffsetS >= 0 && s.OffsetS < latest) {
+			continue
+		}
 		if byService[s.Service] == nil {
 			byService[s.Service] = &scraped{names: map[string]map[string][]string{}, seen: map[string]bool{}}
 		}
@@ -100,6 +109,7 @@ func (k gaugeKind) draw(byService map[string]*scraped) chart {
 				name += " → " + clean(label)
 			}
 			line := k.read(byService[service], label, k.metric)
+			name = cut(name, nameMax)
 			line.name = name
 			lines = append(lines, line)
 			if k.limit != "" {
@@ -112,7 +122,7 @@ func (k gaugeKind) draw(byService map[string]*scraped) chart {
 	lines = k.keep(lines)
 	for i, l := range lines {
 		c.Marks = append(c.Marks, l.misses...)
-		c.Series = append(c.Series, series{Name: l.name, Color: i%6 + 1, Dash: l.dash})
+		c.Series = append(c.Series, series{Name: l.name, Color: palette[i%len(palette)], Dash: l.dash})
 		if l.dash && i > 0 { // a limit wears its own line's colour
 			c.Series[i].Color = c.Series[i-1].Color
 		}
@@ -205,6 +215,9 @@ func splitMetric(s string) (base, downstream string) {
 	return base, value
 }
 
+// slotsMax bounds the instants a diagram is laid out on before it is thinned: six hours of seconds.
+const slotsMax = 20_000
+
 // align puts lines that were read at their own instants onto common ones, a second apart: every service is scraped on its own
 // clock, and uPlot wants one x for all.
 func align(c *chart, lines []reading) {
@@ -214,14 +227,15 @@ func align(c *chart, lines []reading) {
 			from, to = min(from, x), max(to, x)
 		}
 	}
-	if from > to || to-from > 1e6 {
+	if from > to {
 		c.Series = nil
 		return
 	}
-	n := int(to-from) + 1
+	step := max(1, (to-from)/slotsMax)
+	n := int((to-from)/step) + 1
 	c.X = make([]float64, n)
 	for i := range c.X {
-		c.X[i] = from + float64(i)
+		c.X[i] = from + float64(i)*step
 	}
 	for i, l := range lines {
 		y := make([]float64, n)
@@ -230,7 +244,7 @@ func align(c *chart, lines []reading) {
 			y[j] = math.NaN()
 		}
 		for j, x := range l.x {
-			at := int(x - from)
+			at := min(n-1, int((x-from)/step))
 			// The peak of a second counts when two readings fall into it; a failed reading never hides a good one.
 			if math.IsNaN(y[at]) || l.y[j] > y[at] {
 				y[at] = l.y[j]
@@ -251,6 +265,9 @@ func hostChart(hosts []record.HostReading) (chart, bool) {
 	c := chart{ID: "host", Title: "CPU of this machine and of captest", Unit: "%"}
 	var machine, own []float64
 	for _, h := range hosts {
+		if !(h.OffsetS >= 0 && h.OffsetS < latest) {
+			continue
+		}
 		c.X = append(c.X, h.OffsetS)
 		machine = append(machine, orNaN(h.CPUPercent))
 		own = append(own, orNaN(h.GeneratorCPUPercent))

@@ -138,7 +138,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 	if !r.Run.Started.IsZero() {
 		p.When = r.Run.Started.UTC().Format("2 January 2006, 15:04:05 UTC")
 	}
-	if m := gate.Meaning(r.ExitCode); m != "" {
+	if m := gate.Meaning(r.ExitCode); m != "" && r.ExitCode != gate.ExitPass {
 		p.Exit = fmt.Sprintf("exit code %d: %s", r.ExitCode, m)
 	}
 	for _, l := range r.Limits {
@@ -329,8 +329,8 @@ func (p *page) diagrams(run *record.Run, r *record.Result) error {
 // span is the time all diagrams share.
 func span(run *record.Run) (from, to float64) {
 	for i := range run.Frames {
-		if end := run.Frames[i].OffsetS + run.Frames[i].Seconds; end < 1e7 {
-			to = max(to, end)
+		if f := &run.Frames[i]; sane(f) {
+			to = max(to, f.OffsetS+f.Seconds)
 		}
 	}
 	return 0, to
@@ -350,7 +350,21 @@ func (t table) Cells() [][]placed {
 	out := make([][]placed, len(t.Rows))
 	for i, row := range t.Rows {
 		for j, c := range row {
+			if t.Columns[j].Narrow {
+				continue
+			}
 			out[i] = append(out[i], placed{c, t.Columns[j].Number, j == 0})
+		}
+	}
+	return out
+}
+
+// Heads gives the columns the page shows.
+func (t table) Heads() []column {
+	var out []column
+	for _, c := range t.Columns {
+		if !c.Narrow {
+			out = append(out, c)
 		}
 	}
 	return out

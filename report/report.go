@@ -9,12 +9,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/captest/captest/internal/record"
 )
 
-// JSON writes the result as run.json has it, indented. Control characters that JSON itself allows unescaped (DEL and
-// C1, which some terminals obey) are escaped, so that the output may be looked at in a terminal.
+// JSON writes the result as run.json has it, indented. Control characters that JSON itself allows unescaped (DEL, C1
+// and direction overrides, which some terminals obey) are escaped, so that the output may be looked at in a terminal.
 func JSON(w io.Writer, r *record.Result) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -27,19 +29,24 @@ func JSON(w io.Writer, r *record.Result) error {
 	return nil
 }
 
-// escapeControls rewrites U+007F to U+009F as \u escapes. Outside strings JSON is ASCII without them, so this changes no value.
+// escapeControls rewrites control and format characters above ASCII as \u escapes. Outside strings JSON has none of them, so
+// this changes no value.
 func escapeControls(data []byte) []byte {
-	if !bytes.ContainsAny(data, "\u007f\u0080\u0081\u0082\u0083\u0084\u0085\u0086\u0087\u0088\u0089\u008a\u008b\u008c\u008d\u008e\u008f"+
-		"\u0090\u0091\u0092\u0093\u0094\u0095\u0096\u0097\u0098\u0099\u009a\u009b\u009c\u009d\u009e\u009f") {
+	hidden := func(r rune) bool { return r >= 0x7f && (unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r)) }
+	if !bytes.ContainsFunc(data, hidden) {
 		return data
 	}
 	var out bytes.Buffer
 	for _, r := range string(data) {
-		if r >= 0x7f && r <= 0x9f {
+		switch {
+		case !hidden(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, hi, lo)
+		default:
 			fmt.Fprintf(&out, `\u%04x`, r)
-			continue
 		}
-		out.WriteRune(r)
 	}
 	return out.Bytes()
 }

@@ -18,6 +18,7 @@ type strip struct {
 
 // stripsOf sorts probes into rows: functional before health, fresh before kept.
 func stripsOf(probes []record.Probe) []strip {
+	probes = slices.DeleteFunc(slices.Clone(probes), func(p record.Probe) bool { return !(p.OffsetS >= 0 && p.OffsetS < latest) })
 	services := map[string]map[string]bool{}
 	for _, p := range probes {
 		if services[p.Probe] == nil {
@@ -31,6 +32,7 @@ func stripsOf(probes []record.Probe) []strip {
 		if len(services[p.Probe]) > 1 {
 			name = clean(p.Service) + " " + name
 		}
+		name = cut(name, nameMax)
 		if rows[name] == nil {
 			if len(rows) == stripsMax {
 				continue
@@ -118,7 +120,7 @@ func stripSVG(rows []strip, bands []band, recoveredS *float64) template.HTML {
 	}
 	for i, r := range rows {
 		base := top + stripRow*float64(i+1) - 4
-		d.text(stripLeft-10, base-3, r.name, "end", "text")
+		d.text(stripLeft-10, base-3, cut(r.name, 22), "end", "text")
 		d.line(stripLeft, base+0.5, timeWidth-timeRight, base+0.5, "grid", 1, "")
 		d.cells(r, x, from, base)
 	}
@@ -128,7 +130,7 @@ func stripSVG(rows []strip, bands []band, recoveredS *float64) template.HTML {
 		if finite(recoveredS) && *recoveredS > 0 && released+*recoveredS < to {
 			at := x(released + *recoveredS)
 			d.line(at, top-4, at, bottom, "good", 1.2, "3 2")
-			d.text(at+4, top-8, "good again after "+seconds(*recoveredS), "start", "good")
+			d.text(at+4, top-8, "good again after "+tenths(*recoveredS), "start", "good")
 		}
 	}
 	for _, t := range clockTicks(from, to) {

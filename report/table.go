@@ -10,11 +10,13 @@ type table struct {
 	Note    string
 }
 
-// column heads a table. Wide columns appear only on the page: 80 characters have no room for them.
+// column heads a table. Wide columns appear only on the page: 80 characters have no room for them. Narrow ones stand in for
+// them in the terminal.
 type column struct {
 	Head   string
 	Number bool // right-aligned
 	Wide   bool
+	Narrow bool // only in the terminal
 }
 
 // cell is one value. Tone is "", "good", "bad" or "dim": never the only carrier of a meaning.

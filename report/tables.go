@@ -11,41 +11,56 @@ import (
 )
 
 func trialsTable(r *record.Result) table {
+	open, drops := false, false
+	for _, x := range r.Trials {
+		open = open || x.Load.RatePerSecond > 0
+		drops = drops || x.Dropped > 0
+	}
 	t := table{
 		ID: "trials", Title: "Trials",
 		Caption: "Every load that was held, warm-up left out. Latency is the response time of all steps together; n requests stand behind it.",
-		Columns: []column{
-			{Head: "phase"},
-			{Head: "load"},
-			{Head: "time", Number: true},
-			{Head: "offered/s", Number: true, Wide: true},
-			{Head: "good/s", Number: true},
-			{Head: "in flight", Number: true, Wide: true},
-			{Head: "errors", Number: true},
-			{Head: "dropped", Number: true, Wide: true},
-			{Head: "n", Number: true},
-			{Head: "mean", Number: true, Wide: true},
-			{Head: "p50", Number: true},
-			{Head: "p95", Number: true},
-			{Head: "p99", Number: true, Wide: true},
-			{Head: "max", Number: true, Wide: true},
-			{Head: "limits"},
-			{Head: "because", Wide: true},
-		},
 	}
 	for _, x := range r.Trials {
 		l := x.Latency
 		if x.N == 0 {
 			l = record.Latency{}
 		}
-		row := plainCells(x.Phase, gate.Load(x.Load), seconds(x.Seconds), digits3(x.OfferedPerSecond), digits3(x.GoodputPerSecond),
-			digits3(x.InFlightMean), opt(x.ErrorPercent, percent, dash), count(x.Dropped), count(x.N),
-			opt(l.MeanMs, millis, dash), opt(l.P50Ms, millis, dash), opt(l.P95Ms, millis, dash),
-			opt(l.P99Ms, millis, dash), opt(l.MaxMs, millis, dash), "", strings.Join(x.Reasons, "; "))
-		row[14] = trialVerdict(x.Verdict)
-		if x.ErrorPercent != nil && *x.ErrorPercent > 0 {
-			row[6].Tone = "bad"
+		t.Columns = t.Columns[:0]
+		var row []cell
+		put := func(c column, text string) {
+			t.Columns = append(t.Columns, c)
+			row = append(row, plainCells(text)...)
 		}
+		put(column{Head: "phase"}, x.Phase)
+		put(column{Head: "load"}, gate.Load(x.Load))
+		put(column{Head: "time", Number: true}, seconds(x.Seconds))
+		if open { // closed users offer the next request when the last has ended: nothing to tell apart
+			put(column{Head: "offered/s", Number: true, Wide: true}, digits3(x.OfferedPerSecond))
+		}
+		put(column{Head: "good/s", Number: true}, digits3(x.GoodputPerSecond))
+		put(column{Head: "in flight", Number: true, Wide: true}, digits3(x.InFlightMean))
+		put(column{Head: "errors", Number: true}, opt(x.ErrorPercent, percent, dash))
+		if finite(x.ErrorPercent) && *x.ErrorPercent > 0 {
+			row[len(row)-1].Tone = "bad"
+		}
+		if drops {
+			put(column{Head: "dropped", Number: true, Wide: true}, count(x.Dropped))
+		}
+		put(column{Head: "n", Number: true}, count(x.N))
+		put(column{Head: "mean", Number: true, Wide: true}, opt(l.MeanMs, millis, dash))
+		put(column{Head: "p50", Number: true}, opt(l.P50Ms, millis, dash))
+		put(column{Head: "p95", Number: true}, opt(l.P95Ms, millis, dash))
+		put(column{Head: "p99", Number: true, Wide: true}, opt(l.P99Ms, millis, dash))
+		put(column{Head: "max", Number: true, Wide: true}, opt(l.MaxMs, millis, dash))
+		v := trialVerdict(x.Verdict)
+		put(column{Head: "limits", Narrow: true}, v.Text)
+		row[len(row)-1].Tone = v.Tone
+		if len(x.Reasons) > 0 {
+			mark, _, _ := strings.Cut(v.Text, " ")
+			v.Text = mark + " " + strings.Join(x.Reasons, "; ")
+		}
+		put(column{Head: "limits", Wide: true}, v.Text)
+		row[len(row)-1].Tone = v.Tone
 		t.add(row...)
 	}
 	return t

@@ -65,7 +65,7 @@ func (t *terminal) table(x table) {
 	t.heading(x.Title)
 	var cols []int
 	for i, c := range x.Columns {
-		if !c.Wide {
+		if !c.Wide { // the terminal has no room for those
 			cols = append(cols, i)
 		}
 	}

@@ -22,8 +22,11 @@ func bandsOf(frames []record.Frame) []band {
 	var out []band
 	for i := range frames {
 		f := &frames[i]
+		if !sane(f) {
+			continue
+		}
 		load := record.Load{Users: f.Users, RatePerSecond: f.RatePerSecond}
-		b := band{From: f.OffsetS, To: f.OffsetS + f.Seconds, Phase: clean(f.Phase), Label: clean(f.Phase), Tone: "rest"}
+		b := band{From: f.OffsetS, To: f.OffsetS + f.Seconds, Phase: cut(clean(f.Phase), nameMax), Label: cut(clean(f.Phase), nameMax), Tone: "rest"}
 		if f.Trial >= 0 && (load.Users > 0 || load.RatePerSecond > 0) {
 			b.Label, b.Tone = gate.Load(load), "load"
 			if f.Phase == "overload" {
@@ -43,13 +46,23 @@ func bandsOf(frames []record.Frame) []band {
 	return out
 }
 
+// latest instant that is believed, in seconds: four months.
+const latest = 1e7
+
+// sane frames lie within a run; a damaged folder may hold others.
+func sane(f *record.Frame) bool {
+	return f.Seconds > 0 && f.OffsetS >= 0 && f.OffsetS+f.Seconds < latest
+}
+
 // second is about one second of frames: trial boundaries cut frames shorter, and a rate over 50 ms would be noise.
 type second struct {
 	at                 float64 // middle
 	seconds            float64
 	n, ok, dropped     uint64
-	response           *record.Histogram
-	inFlight           float64 // ∫ in flight
+	response           *record.Histogram // nil while nothing was measured, and once settled
+	measured           uint64            // requests behind the quantiles
+	p50, p95, top      float64           // ms
+	inFlight           float64           // ∫ in flight
 	open, opened, peak float64
 }
 
@@ -62,11 +75,11 @@ func secondsOf(frames []record.Frame) []second {
 	from := 0.0
 	for i := range frames {
 		f := &frames[i]
-		if f.Seconds <= 0 || math.IsNaN(f.OffsetS) || math.IsInf(f.OffsetS, 0) {
+		if !sane(f) {
 			continue
 		}
 		if cur == nil {
-			out = append(out, second{response: record.NewHistogram()})
+			out = append(out, second{})
 			cur, from = &out[len(out)-1], f.OffsetS
 		}
 		cur.seconds += f.Seconds
@@ -82,15 +95,40 @@ func secondsOf(frames []record.Frame) []second {
 			}
 			cur.n += s.N
 			cur.ok += min(s.OK, s.N)
-			if h, err := record.Decode(s.Response); err == nil { // Summarise has warned of damaged ones
-				cur.response.Merge(h)
-			}
+			cur.decode(s.Response)
 		}
 		if cur.seconds >= shortest {
+			cur.settle()
 			cur = nil
 		}
 	}
+	if cur != nil {
+		cur.settle()
+	}
 	return out
+}
+
+// decode adds a step's histogram; Summarise has warned of damaged ones.
+func (s *second) decode(encoded string) {
+	if encoded == "" {
+		return
+	}
+	h, err := record.Decode(encoded)
+	switch {
+	case err != nil:
+	case s.response == nil:
+		s.response = h
+	default:
+		s.response.Merge(h)
+	}
+}
+
+// settle keeps the quantiles and lets the histogram go: an hour of them would fill the memory.
+func (s *second) settle() {
+	if s.measured = s.response.N(); s.measured > 0 {
+		s.p50, s.p95, s.top = s.response.QuantileMs(0.50), s.response.QuantileMs(0.95), s.response.MaxMs()
+	}
+	s.response = nil
 }
 
 // timelineOf draws throughput, latency and concurrency over the run.
@@ -114,13 +152,11 @@ func timelineOf(frames []record.Frame) []chart {
 		bad = append(bad, float64(s.n-s.ok)/s.seconds)
 		dropped = append(dropped, float64(s.dropped)/s.seconds)
 		errors, drops = errors || s.n > s.ok, drops || s.dropped > 0
-		if s.response.N() == 0 {
+		if s.measured == 0 {
 			p50, p95, top = append(p50, math.NaN()), append(p95, math.NaN()), append(top, math.NaN())
 		} else {
-			ns = append(ns, s.response.N())
-			p50 = append(p50, s.response.QuantileMs(0.50))
-			p95 = append(p95, s.response.QuantileMs(0.95))
-			top = append(top, s.response.MaxMs())
+			ns = append(ns, s.measured)
+			p50, p95, top = append(p50, s.p50), append(p95, s.p95), append(top, s.top)
 		}
 		inFlight = append(inFlight, s.inFlight/s.seconds)
 		open = append(open, s.open)

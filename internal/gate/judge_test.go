@@ -176,6 +176,7 @@ func TestVerdict(t *testing.T) {
 		{name: "stuck until restart", trials: ladder(), change: []func(*record.Run, *record.Result){class(record.StuckRestart, nil)}, verdict: Fail, code: ExitNotRecovered},
 		{name: "crashed", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Crashed, nil)},
 			verdict: Fail, code: ExitNotRecovered, at: []string{"crashed"}, ok: []bool{false}},
+		{name: "crashed before anything succeeded", change: []func(*record.Run, *record.Result){class(record.Crashed, nil)}, verdict: Fail, code: ExitNotRecovered},
 		{name: "stuck outweighs slow", trials: ladder(), limits: []string{"p95<1ms", "recovery<10s"}, change: []func(*record.Run, *record.Result){stuck},
 			verdict: Fail, code: ExitNotRecovered, at: []string{"1 user", "not recovered, watched 120 s"}, ok: []bool{false, false}},
 
