@@ -266,6 +266,11 @@ func TestStackLeavesNoDescriptors(t *testing.T) {
 		if _, err := StartStack(t.Context(), c); err == nil {
 			t.Fatal("billing should not have come up")
 		}
+		c.Exe = c.Dir
+		if _, err := StartStack(t.Context(), c); err == nil {
+			t.Fatal("a folder should not be executed")
+		}
+		c.Exe = ""
 		c.Only, c.Args = []string{"kill-bill"}, []string{"fake-service"}
 		s := mustStart(t, c)
 		if err := s.Restart(t.Context(), "kill-bill"); err != nil {
@@ -420,18 +425,27 @@ func TestStackSurvivesTheThreadThatStartedIt(t *testing.T) {
 	c.Only = []string{"billing"}
 	var s *Stack
 	var err error
-	ended := make(chan int)
-	go func() {
+	ended := make(chan int, 1)
+	var start func()
+	start = func() {
 		runtime.LockOSThread() // and never unlocked: its thread ends with it
+		if gettid() == os.Getpid() {
+			// The main thread, which never ends: keep it busy while another does it.
+			other := make(chan struct{})
+			go func() { defer close(other); start() }()
+			<-other
+			return
+		}
 		s, err = StartStack(context.Background(), c)
 		ended <- gettid()
-	}()
+	}
+	go start()
 	thread := <-ended
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop(context.Background())
-	if runtime.GOOS == "linux" && thread != os.Getpid() { // the main thread never ends
+	if runtime.GOOS == "linux" {
 		eventually(t, "end of the thread", func() bool {
 			_, err := os.Stat("/proc/self/task/" + strconv.Itoa(thread))
 			return err != nil

@@ -16,7 +16,7 @@ import (
 
 const (
 	defaultReadyTimeout = 30 * time.Second
-	defaultStopTimeout  = 5 * time.Second
+	defaultStopTimeout  = 15 * time.Second
 	defaultLogLimit     = 64 << 20
 )
 
@@ -40,7 +40,8 @@ type StackConfig struct {
 	Ports map[string]int
 	// ReadyTimeout bounds the start of each service, from the fork to a 200 from /ready. 0 means 30 s.
 	ReadyTimeout time.Duration
-	// StopTimeout is how long each service has between SIGTERM and SIGKILL. 0 means 5 s.
+	// StopTimeout is how long each service has between SIGTERM and SIGKILL. 0 means 15 s: the profiles give requests in
+	// flight 10 s (the knob shutdown_timeout), and that is to be seen rather than cut off.
 	StopTimeout time.Duration
 	// LogLimit bounds each log file, in bytes; what follows is dropped, with a line that says so. 0 means 64 MiB.
 	LogLimit int64

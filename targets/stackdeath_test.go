@@ -85,11 +85,11 @@ func TestServicesEndWithCaptest(t *testing.T) {
 			if (err == nil) != x.clean || !strings.Contains(said.String(), x.says) {
 				t.Errorf("captest ended with %v: %s", err, &said)
 			}
+			end := time.Now().Add(patience)
 			for service, pid := range pids {
 				if x.clean && x.way == "waits" && running(pid) {
 					t.Errorf("%s: pid %d outlives a captest that was stopped in order", service, pid)
 				}
-				end := time.Now().Add(patience)
 				for running(pid) && time.Now().Before(end) {
 					time.Sleep(10 * time.Millisecond)
 				}

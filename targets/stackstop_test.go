@@ -214,7 +214,7 @@ func TestStopBreaksOffARestart(t *testing.T) {
 	t.Parallel()
 	c, _ := fakes(t, "*:exit-second-time")
 	c.Only = []string{"kill-bill"}
-	c.Args = append(c.Args, "*:stalls-second-time")
+	c.Args, c.ReadyTimeout = append(c.Args, "*:stalls-second-time"), 10*patience
 	s := mustStart(t, c)
 	restarted := make(chan error, 1)
 	go func() { restarted <- s.Restart(context.Background(), "kill-bill") }()
@@ -222,14 +222,20 @@ func TestStopBreaksOffARestart(t *testing.T) {
 		log, _ := os.ReadFile(s.Logs()["kill-bill"])
 		return strings.Count(string(log), "fake kill-bill begins") == 2
 	})
-	mustStop(t, s)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(ctx) }()
 	select {
 	case err := <-restarted:
 		if err == nil {
 			t.Error("the restart claims success")
 		}
-	case <-time.After(patience):
-		t.Error("the restart still waits")
+	case <-ctx.Done():
+		t.Fatal("the restart still waits")
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 	if len(s.PIDs()) != 0 {
 		t.Errorf("left: %v", s.PIDs())
