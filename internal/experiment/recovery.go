@@ -3,6 +3,8 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/captest/captest/internal/drive"
@@ -129,36 +131,41 @@ func (x *experiment) leaks(before map[[2]string]float64) []record.Leak {
 	return found
 }
 
-// restartCure proves that a stuck target needs a restart: services are restarted one by one, entry first, until it works again.
+// restartCure proves that a stuck target needs a restart: first the entry alone, then everything, innermost service first.
 func (x *experiment) restartCure(ctx context.Context, r *record.Recovery) {
-	order := []string{x.Target.Entry}
-	for _, s := range x.Target.Services {
-		if s.Name != x.Target.Entry {
-			order = append(order, s.Name)
-		}
+	var all []string
+	for _, s := range slices.Backward(x.Target.Services) { // files and stacks name the entry first
+		all = append(all, s.Name)
 	}
-	for _, name := range order {
-		x.phase("restart", "restarting "+name, 10*time.Second)
-		if err := x.Restart(ctx, name); err != nil {
-			x.warn("could not restart %s: %v", name, err)
+	for _, names := range [][]string{{x.Target.Entry}, all} {
+		what := strings.Join(names, ", ")
+		x.phase("restart", "restarting "+what, 10*time.Second)
+		for _, name := range names {
+			if err := x.Restart(ctx, name); err != nil {
+				text, _, _ := strings.Cut(err.Error(), "; the last lines")
+				x.warn("restarting %s: %s", name, text)
+			}
+		}
+		if x.works(ctx) {
+			r.Class = record.StuckRestart
+			r.Summary += "; restarting " + what + " cured it"
 			return
 		}
-		good := 0
-		for range minProbes {
-			if x.probe(ctx, "functional", "fresh", 5*time.Second).OK {
-				good++
-			}
-			if ctx.Err() != nil {
-				return
-			}
-		}
-		if good == minProbes {
-			r.Class = record.StuckRestart
-			r.Summary += "; restarting " + name + " cured it"
+		if ctx.Err() != nil {
 			return
 		}
 	}
 	r.Summary += "; restarting every service did not cure it"
+}
+
+// works sends a few functional probes that must all succeed.
+func (x *experiment) works(ctx context.Context) bool {
+	for range minProbes {
+		if !x.probe(ctx, "functional", "fresh", 5*time.Second).OK {
+			return false
+		}
+	}
+	return true
 }
 
 // recordCrash says what the run was ended by.
