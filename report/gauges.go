@@ -94,6 +94,7 @@ func (v *scraped) add(s record.Scrape) {
 // reading is one line of a diagram before the lines are aligned.
 type reading struct {
 	name   string
+	place  int // of its service among all, for the colour
 	dash   bool
 	x, y   []float64
 	misses []float64
@@ -102,7 +103,7 @@ type reading struct {
 func (k gaugeKind) draw(byService map[string]*scraped) chart {
 	c := chart{ID: k.id, Title: k.title, Unit: k.unit}
 	var lines []reading
-	for _, service := range sortedKeys(byService) {
+	for place, service := range sortedKeys(byService) {
 		for _, label := range sortedKeys(byService[service].names[k.metric]) {
 			name := clean(service)
 			if label != "" {
@@ -110,7 +111,7 @@ func (k gaugeKind) draw(byService map[string]*scraped) chart {
 			}
 			line := k.read(byService[service], label, k.metric)
 			name = cut(name, nameMax)
-			line.name = name
+			line.name, line.place = name, place
 			lines = append(lines, line)
 			if k.limit != "" {
 				limit := k.read(byService[service], label, k.limit)
@@ -122,10 +123,13 @@ func (k gaugeKind) draw(byService map[string]*scraped) chart {
 	lines = k.keep(lines)
 	for i, l := range lines {
 		c.Marks = append(c.Marks, l.misses...)
-		c.Series = append(c.Series, series{Name: l.name, Color: palette[i%len(palette)], Dash: l.dash})
+		s := series{Name: l.name, Dash: l.dash}
 		if l.dash && i > 0 { // a limit wears its own line's colour
-			c.Series[i].Color = c.Series[i-1].Color
+			s.Color = c.Series[i-1].Color
+		} else {
+			s.Color = freeColor(c.Series, l.place)
 		}
+		c.Series = append(c.Series, s)
 	}
 	slices.Sort(c.Marks)
 	c.Marks = slices.Compact(c.Marks)
@@ -140,13 +144,27 @@ func (k gaugeKind) draw(byService map[string]*scraped) chart {
 	return c
 }
 
-// keep drops lines without a value, limits that are out of all proportion (a descriptor limit of a million), and all but
+// freeColor gives a service the same colour in every diagram, unless another line of this one has it already.
+func freeColor(taken []series, place int) int {
+	for i := range palette {
+		color := palette[(place+i)%len(palette)]
+		if !slices.ContainsFunc(taken, func(s series) bool { return s.Color == color }) {
+			return color
+		}
+	}
+	return palette[place%len(palette)]
+}
+
+// keep drops lines without a value, lines that stand at zero beside others that move, limits that are out of all proportion (a descriptor limit of a million), and all but
 // the highest lines.
 func (k gaugeKind) keep(lines []reading) []reading {
 	peak := func(l reading) float64 { return chart{Series: []series{{Y: l.y}}}.top() }
+	moves := slices.ContainsFunc(lines, func(l reading) bool { return !l.dash && peak(l) > 0 })
 	var out []reading
-	for i := 0; i < len(lines); i++ {
-		l := lines[i]
+	for i, l := range lines {
+		if moves && (peak(l) == 0 || l.dash && peak(lines[i-1]) == 0) {
+			continue
+		}
 		if !slices.ContainsFunc(l.y, func(v float64) bool { return !math.IsNaN(v) }) {
 			continue
 		}

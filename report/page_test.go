@@ -253,12 +253,13 @@ func TestGauges(t *testing.T) {
 		s := record.Scrape{OffsetS: at, Service: "user", Values: map[string]float64{
 			`event_loop_busy_seconds_total{worker="0"}`: 0.5 * at, `event_loop_busy_seconds_total{worker="1"}`: 0.9 * at,
 			`semaphore_in_use{downstream="billing"}`: 4, `semaphore_limit{downstream="billing"}`: 10,
-			"process_open_fds": 20, "process_max_fds": 1048576, "hash_pool_queue": 0,
+			"process_open_fds": 20, "process_max_fds": 1048576, "hash_pool_queue": 0, "hash_pool_busy": 1, "hash_pool_size": 2,
 		}}
 		if i == 6 {
 			s = record.Scrape{OffsetS: at, Service: "user", Error: "timeout"}
 		}
-		scrapes = append(scrapes, s)
+		idle := record.Scrape{OffsetS: at, Service: "billing", Values: map[string]float64{"hash_pool_busy": 0, "hash_pool_size": 2, "process_open_fds": 9}}
+		scrapes = append(scrapes, idle, s)
 	}
 	charts, flat := gaugesOf(scrapes)
 	got := map[string][]string{}
@@ -267,7 +268,7 @@ func TestGauges(t *testing.T) {
 			got[c.ID] = append(got[c.ID], s.Name)
 		}
 	}
-	want := map[string][]string{"loop": {"user"}, "semaphore": {"user → billing", "user → billing, limit"}, "fds": {"user"}}
+	want := map[string][]string{"loop": {"user"}, "semaphore": {"user → billing", "user → billing, limit"}, "fds": {"billing", "user"}, "hash-busy": {"user", "user, limit"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
@@ -278,8 +279,13 @@ func TestGauges(t *testing.T) {
 		if len(c.Marks) != 1 || math.Abs(c.Marks[0]-6.3) > 1e-9 {
 			t.Errorf("%s: failed scrapes at %v", c.ID, c.Marks)
 		}
-		if !math.IsNaN(c.Series[0].Y[6]) {
-			t.Errorf("%s: a value where the scrape failed", c.ID)
+		for _, s := range c.Series {
+			if s.Name == "user" && (!math.IsNaN(s.Y[6]) || math.IsNaN(s.Y[5])) {
+				t.Errorf("%s: %v and %v around a failed scrape", c.ID, s.Y[5], s.Y[6])
+			}
+			if s.Name == "user" && s.Color != palette[1] {
+				t.Errorf("%s: user is drawn in colour %d", c.ID, s.Color)
+			}
 		}
 		if c.ID == "loop" { // two workers, 50 % and 90 % busy
 			if v := c.Series[0].Y[3]; math.Abs(v-70) > 1e-6 {
