@@ -140,4 +140,3 @@ func requests(r *record.Result) (completed, ok uint64) {
 	}
 	return completed, ok
 }
-
