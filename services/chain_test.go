@@ -146,3 +146,18 @@ func TestARegistrationPassesTheWholeChainInEveryProfile(t *testing.T) {
 		})
 	}
 }
+
+// scrape gives a service's metrics as text.
+func scrape(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

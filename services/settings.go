@@ -39,6 +39,7 @@ func (s settings) kit() kit.Knobs {
 		Semaphore:       s.number("semaphore"),
 		SemaphoreWait:   s.span("semaphore_wait"),
 		ErrorPath:       s["error_path"],
+		Undo:            s["undo"],
 		Admission:       s.number("admission"),
 		Abandoned:       s["abandoned"],
 		Breaker:         s.number("breaker"),

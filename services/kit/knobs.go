@@ -35,7 +35,8 @@ type Knobs struct {
 	PoolTimeout     time.Duration // wait for a connection of the pool
 	Semaphore       int           // calls at a time to each downstream; 0: no bound
 	SemaphoreWait   time.Duration // how long a call waits for its turn
-	ErrorPath       string        // Leaks or Closes
+	ErrorPath       string        // Leaks or Closes: the connection of an error answer
+	Undo            string        // Leaks or Closes: the store connection that undid a failed registration
 
 	Admission       int    // requests in flight before more are shed; 0: no bound
 	Abandoned       string // Continues or Cancelled

@@ -52,7 +52,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	}
 	s := &Service{
 		app: kit.NewApp(c.Knobs, db, "user", m, c.Log, client), db: db,
-		customers: customers{db}, tokens: tokens{db}, hasher: hasher, client: client, billing: billing{client}, log: c.Log,
+		customers: customers{db, c.Knobs.Undo == kit.Leaks}, tokens: tokens{db}, hasher: hasher, client: client, billing: billing{client}, log: c.Log,
 	}
 	if s.decoy, err = hasher.Hash(ctx, randomText()); err != nil {
 		return nil, fmt.Errorf("user-service: %w", err)

@@ -89,7 +89,7 @@ func knobs() kit.Knobs {
 		Workers: 4, Hash: kit.InPool, HashCost: 4, HashPool: 2, HashQueue: 128, Client: kit.Pooled, MaxConnections: 20, Keepalive: 10,
 		KeepaliveExpiry: 30 * time.Second, ConnectTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second,
 		WriteTimeout: 5 * time.Second, PoolTimeout: 10 * time.Second, Semaphore: 10, SemaphoreWait: 10 * time.Second,
-		ErrorPath: kit.Closes, Admission: 128, Abandoned: kit.Cancelled, DBPool: 5,
+		ErrorPath: kit.Closes, Undo: kit.Closes, Admission: 128, Abandoned: kit.Cancelled, DBPool: 5,
 	}
 }
 

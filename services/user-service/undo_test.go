@@ -52,6 +52,43 @@ func TestAFailureOfBillingLeavesNoCustomer(t *testing.T) {
 	}
 }
 
+// After as many failed registrations as there are connections, a leaking undo has none left: what needs the store waits for
+// ever, and liveness does not notice.
+func TestALeakingUndoStarvesTheStore(t *testing.T) {
+	for _, undo := range []string{kit.Leaks, kit.Closes} {
+		k := knobs()
+		k.Undo = undo
+		f := start(t, k)
+		f.billing.fail(502)
+		for i := range k.DBPool {
+			if status, _ := f.register(t, strconv.Itoa(i)+"@load.example"); status != 502 {
+				t.Fatalf("failure %d: %d", i, status)
+			}
+		}
+		f.billing.instead.Store(nil)
+		used, want := f.metric(t, `go_sql_in_use_connections{db_name="user"}`), 0.0
+		if undo == kit.Leaks {
+			want = float64(k.DBPool)
+		}
+		if used != want {
+			t.Errorf("%s: %v connections in use at rest, want %v", undo, used, want)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if undo == kit.Leaks {
+			ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+		}
+		status, _, _, err := f.request(ctx, "POST", "/auth/register", form("late@load.example"))
+		if stuck := errors.Is(err, context.DeadlineExceeded); stuck != (undo == kit.Leaks) || !stuck && status != 201 {
+			t.Errorf("%s: %d %v", undo, status, err)
+		}
+		if status, _, _ := f.ask(t, "GET", "/health", ""); status != 200 {
+			t.Errorf("%s: health %d", undo, status)
+		}
+	}
+}
+
 func TestAClientThatGoesWhileBillingWorksLeavesNoCustomer(t *testing.T) {
 	f := start(t, knobs())
 	working, gone := make(chan struct{}), make(chan struct{})
