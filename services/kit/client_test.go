@@ -297,26 +297,61 @@ func TestBreakerOpensAfterFailuresInARowAndClosesAgain(t *testing.T) {
 }
 
 func TestBreakerDoesNotBlameTheDownstreamForOurOwnLimits(t *testing.T) {
+	for name, limit := range map[string]func(*Knobs){
+		"semaphore":   func(k *Knobs) { k.Semaphore, k.SemaphoreWait = 1, time.Millisecond },
+		"pool":        func(k *Knobs) { k.MaxConnections, k.PoolTimeout = 1, time.Millisecond },
+		"client gone": func(*Knobs) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDownstream(t)
+			k := cured()
+			k.Breaker, k.BreakerOpen = 2, time.Minute
+			limit(&k)
+			c, _ := newTestClient(t, d, k)
+			held := make(chan struct{})
+			go func() {
+				defer close(held)
+				_, _ = get(c, "/slow")
+			}()
+			waitFor(t, "the call that holds", func() bool { return d.inside.Load() == 1 })
+			for range 5 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if name == "client gone" {
+					cancel()
+				}
+				_, err := c.Do(ctx, Call{Method: "GET", Path: "/200"})
+				var busy *BusyError
+				if !errors.As(err, &busy) && !errors.Is(err, context.Canceled) {
+					t.Fatalf("got %v", err)
+				}
+				cancel()
+			}
+			close(d.release)
+			<-held
+			if c.Open() {
+				t.Error("the breaker opened although the downstream never failed")
+			}
+		})
+	}
+}
+
+func TestTheOneCallOfAHalfOpenBreakerIsNotLostInTheQueue(t *testing.T) {
 	d := newDownstream(t)
 	k := cured()
-	k.Semaphore, k.SemaphoreWait, k.Breaker, k.BreakerOpen = 1, time.Millisecond, 2, time.Minute
+	k.Semaphore, k.SemaphoreWait, k.Breaker, k.BreakerOpen = 1, time.Millisecond, 1, 20*time.Millisecond
 	c, _ := newTestClient(t, d, k)
-	held := make(chan struct{})
-	go func() {
-		defer close(held)
-		_, _ = get(c, "/slow")
-	}()
-	waitFor(t, "the call that holds", func() bool { return d.inside.Load() == 1 })
-	for range 5 {
-		var busy *BusyError
-		if _, err := get(c, "/200"); !errors.As(err, &busy) {
-			t.Fatalf("got %v", err)
-		}
+	_, _ = get(c, "/503")
+	waitFor(t, "half open", func() bool { return !c.Open() })
+	if err := c.bulkhead.acquire(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	close(d.release)
-	<-held
-	if c.Open() {
-		t.Error("the breaker opened although the downstream never failed")
+	var busy *BusyError
+	if _, err := get(c, "/200"); !errors.As(err, &busy) {
+		t.Fatalf("got %v", err)
+	}
+	c.bulkhead.release()
+	if _, err := get(c, "/200"); err != nil {
+		t.Errorf("the next call: %v", err)
 	}
 }
 
