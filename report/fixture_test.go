@@ -213,8 +213,10 @@ func healthy(t testing.TB) (*record.Run, *record.Result) {
 	m.rest("release", 6, func(at float64) bool { return at > released+5.5 })
 	m.rest("recovery", 16, func(float64) bool { return true })
 	m.event(record.EventCapacity, -1, "", capacity())
-	m.event(record.EventRecovery, -1, "", record.Recovery{Class: record.SelfHealing, Seconds: ref(6), ExpectedDrainSeconds: ref(6.7), HealthDeceptionSeconds: ref(5.5), WatchedSeconds: 22,
-		Summary: "answers as before the load again after 6.0 s"})
+	m.event(record.EventRecovery, -1, "", record.Recovery{
+		Class: record.SelfHealing, Seconds: ref(6), ExpectedDrainSeconds: ref(6.7), HealthDeceptionSeconds: ref(5.5), WatchedSeconds: 22,
+		Summary: "answers as before the load again after 6.0 s",
+	})
 	m.event(record.EventBaseline, -1, "", killbill())
 	m.event(record.EventValidity, -1, "", record.Validity{Valid: true, GeneratorCPUPercent: ref(5.2)})
 	run, res := m.finish(append(limits, "recovery<10s"))
@@ -245,9 +247,11 @@ func wedged(t testing.TB) (*record.Run, *record.Result) {
 	m.event(record.EventWarning, -1, "user: 14 scrapes failed while the overload lasted", nil)
 	c := capacity()
 	m.event(record.EventCapacity, -1, "", c)
-	m.event(record.EventRecovery, -1, "", record.Recovery{Class: record.Stuck, SubClass: "deceptive", ExpectedDrainSeconds: ref(6.7), HealthDeceptionSeconds: ref(118), WatchedSeconds: 120,
+	m.event(record.EventRecovery, -1, "", record.Recovery{
+		Class: record.Stuck, SubClass: "deceptive", ExpectedDrainSeconds: ref(6.7), HealthDeceptionSeconds: ref(118), WatchedSeconds: 120,
 		Summary: "still failing 120 s after the load ended, with no load at all; its health check says it is fine",
-		Leaks:   []record.Leak{{What: "http_requests_in_progress", Where: "user", Before: 0, After: 37, Per1000: ref(64)}}})
+		Leaks:   []record.Leak{{What: "http_requests_in_progress", Where: "user", Before: 0, After: 37, Per1000: ref(64)}},
+	})
 	b := killbill()
 	b.CallerMs = ref(4930)
 	m.event(record.EventBaseline, -1, "", b)

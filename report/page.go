@@ -146,8 +146,10 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		p.Limits = append(p.Limits, limitRow{m, map[string]string{"✓": "held", "✗": "broken", "?": "not judged"}[m.Text], l.Expr, limitValue(l)})
 	}
 	for _, f := range r.Findings {
-		row := findingRow{Cause: f.Cause, Role: roleWords(f.Role), Where: f.Where, Confidence: confidenceWords(f.Confidence),
-			Summary: f.Summary, Remedy: join(f.Remedy, "; ", predictionText(f.Prediction)), RuledOut: f.RuledOut}
+		row := findingRow{
+			Cause: f.Cause, Role: roleWords(f.Role), Where: f.Where, Confidence: confidenceWords(f.Confidence),
+			Summary: f.Summary, Remedy: join(f.Remedy, "; ", predictionText(f.Prediction)), RuledOut: f.RuledOut,
+		}
 		for _, e := range f.Evidence {
 			row.Evidence = append(row.Evidence, evidenceText(e))
 		}

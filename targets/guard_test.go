@@ -154,17 +154,26 @@ func TestGuardCheck(t *testing.T) {
 		allow            []string
 	}{
 		{"loopback", "", "", []string{"http://127.0.0.1:1", "http://127.3.3.3:1", "http://[::1]:1/x", "https://local", ""}, nil},
-		{"one of a name's addresses",
+		{
+			"one of a name's addresses",
 			"service s0: mixed (resolved to 127.0.0.1, 192.0.2.9) is refused: 192.0.2.9 is not allowed",
 			"only if it is yours to load: --allow-host 192.0.2.9, or in a target file allow: [192.0.2.9] and owner:",
-			[]string{"http://mixed:1"}, nil},
-		{"every service is named",
+			[]string{"http://mixed:1"},
+			nil,
+		},
+		{
+			"every service is named",
 			"service s0: away (resolved to 192.0.2.1, 192.0.2.2) is not allowed; service s1: 10.0.0.1 is not allowed",
 			"only if it is yours to load: --allow-host 192.0.2.1 --allow-host 192.0.2.2 --allow-host 10.0.0.1, or in a target file allow: [192.0.2.1, 192.0.2.2, 10.0.0.1] and owner:",
-			[]string{"http://away", "http://10.0.0.1:8080"}, nil},
-		{"half allowed", "service s0: away (resolved to 192.0.2.1, 192.0.2.2) is refused: 192.0.2.2 is not allowed",
+			[]string{"http://away", "http://10.0.0.1:8080"},
+			nil,
+		},
+		{
+			"half allowed", "service s0: away (resolved to 192.0.2.1, 192.0.2.2) is refused: 192.0.2.2 is not allowed",
 			"only if it is yours to load: --allow-host 192.0.2.2, or in a target file allow: [192.0.2.2] and owner:",
-			[]string{"http://away"}, []string{"192.0.2.1"}},
+			[]string{"http://away"},
+			[]string{"192.0.2.1"},
+		},
 		{"allowed by name", "", "", []string{"http://away"}, []string{"away"}},
 		{"allowed by prefix", "", "", []string{"http://mapped", "http://10.0.0.9"}, []string{"10.0.0.0/24"}},
 		{"unspecified", "service s0: 0.0.0.0 is refused: 0.0.0.0 is no address of its own", "write 127.0.0.1, or the address you mean", []string{"http://0.0.0.0:80"}, nil},

@@ -196,8 +196,10 @@ func TestMistakes(t *testing.T) {
 		{"role", local + "roles: {pool.inuse: x}\n", `3:9: unknown role "pool.inuse" (did you mean "pool.in_use"?)`},
 		{"role of nothing", local + "roles: {retries: ''}\n", "3:18: name a metric"},
 		{"profile of a stranger", local + "profile: before\nset: {user.hash: loop}\n", "3:1: profile belongs to the bundled services (bundled: true)\n4:1: set belongs to the bundled services (bundled: true)"},
-		{"bundled with an address", "name: x\nbundled: true\nservices: {user: {url: 'http://127.0.0.1:1', health: /}}\n",
-			"3:19: the bundled services choose their own addresses\n3:46: captest knows this of the bundled services itself"},
+		{
+			"bundled with an address", "name: x\nbundled: true\nservices: {user: {url: 'http://127.0.0.1:1', health: /}}\n",
+			"3:19: the bundled services choose their own addresses\n3:46: captest knows this of the bundled services itself",
+		},
 		{"bundled stranger", "name: x\nbundled: true\nservices: {usr: {}}\n", `3:12: unknown bundled service "usr" (did you mean "user"?)`},
 		{"overload", local + "overload_users: -1\n", "3:17: must be from 0 to 100000, not -1"},
 		{"environment", "name: x\nservices: {a: {url: '{{env \"URL\"}}'}}\n", "2:21: environment variable URL is not set, and there is no default"},

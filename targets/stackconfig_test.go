@@ -19,20 +19,28 @@ func TestStackOrder(t *testing.T) {
 		{"in the order of the start", StackConfig{Only: []string{"user", "kill-bill"}}, []string{"kill-bill", "billing", "user"}, ""},
 		{"twice", StackConfig{Only: []string{"kill-bill", "kill-bill"}}, []string{"kill-bill"}, ""},
 		{
-			"called elsewhere", StackConfig{Only: []string{"user"}, Downstream: map[string]string{"billing": "http://127.0.0.1:8004"}},
-			[]string{"user"}, "",
+			"called elsewhere",
+			StackConfig{Only: []string{"user"}, Downstream: map[string]string{"billing": "http://127.0.0.1:8004"}},
+			[]string{"user"},
+			"",
 		},
 		{
-			"all but what is elsewhere", StackConfig{Downstream: map[string]string{"billing": "http://127.0.0.1:8004/"}},
-			[]string{"instance", "user"}, "",
+			"all but what is elsewhere",
+			StackConfig{Downstream: map[string]string{"billing": "http://127.0.0.1:8004/"}},
+			[]string{"instance", "user"},
+			"",
 		},
 		{
-			"all but a real Kill Bill", StackConfig{Downstream: map[string]string{"kill-bill": "http://127.0.0.1:8080"}},
-			[]string{"billing", "instance", "user"}, "",
+			"all but a real Kill Bill",
+			StackConfig{Downstream: map[string]string{"kill-bill": "http://127.0.0.1:8080"}},
+			[]string{"billing", "instance", "user"},
+			"",
 		},
 		{
-			"ports of others", StackConfig{Only: []string{"kill-bill"}, Ports: map[string]int{"kill-bill": 8080, "user": 8001}},
-			[]string{"kill-bill"}, "",
+			"ports of others",
+			StackConfig{Only: []string{"kill-bill"}, Ports: map[string]int{"kill-bill": 8080, "user": 8001}},
+			[]string{"kill-bill"},
+			"",
 		},
 
 		{"unknown profile", StackConfig{Profile: "phase9"}, nil, "phase9"},
@@ -46,11 +54,13 @@ func TestStackOrder(t *testing.T) {
 		{"downstream of another scheme", StackConfig{Downstream: map[string]string{"billing": "ftp://127.0.0.1"}}, nil, "not an http URL"},
 		{"empty downstream", StackConfig{Downstream: map[string]string{"billing": ""}}, nil, "not an http URL"},
 		{
-			"both started and elsewhere", StackConfig{Only: []string{"user", "billing"}, Downstream: map[string]string{"billing": "http://127.0.0.1:1"}},
+			"both started and elsewhere",
+			StackConfig{Only: []string{"user", "billing"}, Downstream: map[string]string{"billing": "http://127.0.0.1:1"}},
 			nil, "both to be started and given as running",
 		},
 		{
-			"downstream that nothing calls", StackConfig{Only: []string{"kill-bill"}, Downstream: map[string]string{"billing": "http://127.0.0.1:1"}},
+			"downstream that nothing calls",
+			StackConfig{Only: []string{"kill-bill"}, Downstream: map[string]string{"billing": "http://127.0.0.1:1"}},
 			nil, "nothing to be started calls billing",
 		},
 	} {

@@ -107,90 +107,162 @@ func TestVerdict(t *testing.T) {
 		at      []string // of each limit
 		ok      []bool
 	}{
-		{name: "judged at the largest load within all limits", trials: ladder(), limits: []string{"register.p95<1s", "errors<1%"},
-			verdict: Pass, code: ExitPass, at: []string{"4 users", "4 users"}, ok: []bool{true, true}},
-		{name: "one level on when the limit allows", trials: ladder(), limits: []string{"p(95)<1100"},
-			verdict: Pass, code: ExitPass, at: []string{"8 users"}, ok: []bool{true}},
-		{name: "the overload is never a candidate", trials: ladder(), limits: []string{"p95<1h"},
-			verdict: Pass, code: ExitPass, at: []string{"10 users"}, ok: []bool{true}},
-		{name: "no load within: the smallest tells which limit broke", trials: ladder(), limits: []string{"p95<100ms", "errors<1%"},
-			verdict: Fail, code: ExitLimits, at: []string{"1 user", "1 user"}, ok: []bool{false, true}},
-		{name: "errors that only begin with load", trials: []sample{{phase: "ramp", users: 1, ms: 5, n: 100}, {phase: "ramp", users: 2, ms: 5, n: 100, bad: 2}},
-			limits: []string{"errors<1%"}, verdict: Pass, code: ExitPass, at: []string{"1 user"}, ok: []bool{true}},
-		{name: "a lucky repeat does not hide a broken one", trials: []sample{{phase: "ramp", users: 1, ms: 5, n: 100}, {phase: "confirm", users: 4, ms: 5, n: 100}, {phase: "confirm", users: 4, ms: 2000, n: 100}},
-			limits: []string{"p95<1s"}, verdict: Pass, code: ExitPass, at: []string{"1 user"}, ok: []bool{true}},
-		{name: "goodput may only hold higher up", trials: ladder(), limits: []string{"goodput>7/s"},
-			verdict: Pass, code: ExitPass, at: []string{"10 users"}, ok: []bool{true}},
-		{name: "open levels", trials: []sample{{phase: "level", rate: 50, ms: 5, n: 500}, {phase: "level", rate: 100, ms: 2000, n: 900}},
-			limits: []string{"p95<1s"}, verdict: Pass, code: ExitPass, at: []string{"50/s"}, ok: []bool{true}},
-		{name: "invalid trials say nothing", trials: []sample{{phase: "ramp", users: 1, ms: 5, n: 100}, {phase: "ramp", users: 2, ms: 5, n: 100, verdict: "invalid"}},
-			limits: []string{"p95<1s"}, verdict: Pass, code: ExitPass, at: []string{"1 user"}, ok: []bool{true}},
-		{name: "refused connections are fast but no success", trials: []sample{{phase: "ramp", users: 1, ms: 1, n: 100, bad: 100}},
-			limits: []string{"p95<1s"}, verdict: Inconclusive, code: ExitInconclusive, at: []string{"1 user"}, ok: []bool{true}},
-		{name: "all failed breaks an error limit", trials: []sample{{phase: "ramp", users: 1, ms: 1, n: 100, bad: 100}},
-			limits: []string{"errors<1%"}, verdict: Fail, code: ExitLimits, at: []string{"1 user"}, ok: []bool{false}},
+		{
+			name: "judged at the largest load within all limits", trials: ladder(), limits: []string{"register.p95<1s", "errors<1%"},
+			verdict: Pass, code: ExitPass, at: []string{"4 users", "4 users"}, ok: []bool{true, true},
+		},
+		{
+			name: "one level on when the limit allows", trials: ladder(), limits: []string{"p(95)<1100"},
+			verdict: Pass, code: ExitPass, at: []string{"8 users"}, ok: []bool{true},
+		},
+		{
+			name: "the overload is never a candidate", trials: ladder(), limits: []string{"p95<1h"},
+			verdict: Pass, code: ExitPass, at: []string{"10 users"}, ok: []bool{true},
+		},
+		{
+			name: "no load within: the smallest tells which limit broke", trials: ladder(), limits: []string{"p95<100ms", "errors<1%"},
+			verdict: Fail, code: ExitLimits, at: []string{"1 user", "1 user"}, ok: []bool{false, true},
+		},
+		{
+			name: "errors that only begin with load", trials: []sample{{phase: "ramp", users: 1, ms: 5, n: 100}, {phase: "ramp", users: 2, ms: 5, n: 100, bad: 2}},
+			limits: []string{"errors<1%"}, verdict: Pass, code: ExitPass, at: []string{"1 user"}, ok: []bool{true},
+		},
+		{
+			name: "a lucky repeat does not hide a broken one", trials: []sample{{phase: "ramp", users: 1, ms: 5, n: 100}, {phase: "confirm", users: 4, ms: 5, n: 100}, {phase: "confirm", users: 4, ms: 2000, n: 100}},
+			limits: []string{"p95<1s"}, verdict: Pass, code: ExitPass, at: []string{"1 user"}, ok: []bool{true},
+		},
+		{
+			name: "goodput may only hold higher up", trials: ladder(), limits: []string{"goodput>7/s"},
+			verdict: Pass, code: ExitPass, at: []string{"10 users"}, ok: []bool{true},
+		},
+		{
+			name: "open levels", trials: []sample{{phase: "level", rate: 50, ms: 5, n: 500}, {phase: "level", rate: 100, ms: 2000, n: 900}},
+			limits: []string{"p95<1s"}, verdict: Pass, code: ExitPass, at: []string{"50/s"}, ok: []bool{true},
+		},
+		{
+			name: "invalid trials say nothing", trials: []sample{{phase: "ramp", users: 1, ms: 5, n: 100}, {phase: "ramp", users: 2, ms: 5, n: 100, verdict: "invalid"}},
+			limits: []string{"p95<1s"}, verdict: Pass, code: ExitPass, at: []string{"1 user"}, ok: []bool{true},
+		},
+		{
+			name: "refused connections are fast but no success", trials: []sample{{phase: "ramp", users: 1, ms: 1, n: 100, bad: 100}},
+			limits: []string{"p95<1s"}, verdict: Inconclusive, code: ExitInconclusive, at: []string{"1 user"}, ok: []bool{true},
+		},
+		{
+			name: "all failed breaks an error limit", trials: []sample{{phase: "ramp", users: 1, ms: 1, n: 100, bad: 100}},
+			limits: []string{"errors<1%"}, verdict: Fail, code: ExitLimits, at: []string{"1 user"}, ok: []bool{false},
+		},
 
 		{name: "no limits, data", trials: ladder(), verdict: Pass, code: ExitPass},
 		{name: "no limits, no data", verdict: Inconclusive, code: ExitInconclusive},
-		{name: "no data never passes", limits: []string{"p95<1s", "errors<1%"}, verdict: Inconclusive, code: ExitInconclusive,
-			at: []string{"", ""}, ok: []bool{false, false}},
-		{name: "warm-up is not judged", plan: "fixed", trials: []sample{{phase: "fixed", users: 4, ms: 9, n: 50, warmup: true}}, limits: []string{"p95<1s"},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{"4 users"}, ok: []bool{false}},
-		{name: "a step that does not exist", trials: ladder(), limits: []string{"login.p95<1s"},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{"1 user"}, ok: []bool{false}},
-		{name: "a broken limit outweighs an unknown one", trials: ladder(), limits: []string{"login.p95<1s", "p95<1ms"},
-			verdict: Fail, code: ExitLimits, at: []string{"1 user", "1 user"}, ok: []bool{false, false}},
+		{
+			name: "no data never passes", limits: []string{"p95<1s", "errors<1%"}, verdict: Inconclusive, code: ExitInconclusive,
+			at: []string{"", ""}, ok: []bool{false, false},
+		},
+		{
+			name: "warm-up is not judged", plan: "fixed", trials: []sample{{phase: "fixed", users: 4, ms: 9, n: 50, warmup: true}}, limits: []string{"p95<1s"},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{"4 users"}, ok: []bool{false},
+		},
+		{
+			name: "a step that does not exist", trials: ladder(), limits: []string{"login.p95<1s"},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{"1 user"}, ok: []bool{false},
+		},
+		{
+			name: "a broken limit outweighs an unknown one", trials: ladder(), limits: []string{"login.p95<1s", "p95<1ms"},
+			verdict: Fail, code: ExitLimits, at: []string{"1 user", "1 user"}, ok: []bool{false, false},
+		},
 
-		{name: "fixed load, held", plan: "fixed", trials: []sample{{phase: "fixed", users: 20, ms: 900, n: 100}}, limits: []string{"p95<1s", "n>=100"},
-			verdict: Pass, code: ExitPass, at: []string{"20 users", "20 users"}, ok: []bool{true, true}},
-		{name: "fixed load, broken", plan: "fixed", trials: []sample{{phase: "fixed", users: 20, ms: 2600, n: 100}}, limits: []string{"p95<1s", "errors<1%"},
-			verdict: Fail, code: ExitLimits, at: []string{"20 users", "20 users"}, ok: []bool{false, true}},
-		{name: "fixed rate", plan: "fixed", trials: []sample{{phase: "fixed", rate: 50, ms: 20, n: 500}}, limits: []string{"goodput>=50/s"},
-			verdict: Pass, code: ExitPass, at: []string{"50/s"}, ok: []bool{true}},
-		{name: "fixed load in stages", plan: "fixed", trials: []sample{{phase: "fixed", users: 1, ms: 10, n: 100}, {phase: "fixed", users: 9, ms: 10, n: 100}},
-			limits: []string{"n>=200"}, verdict: Pass, code: ExitPass, at: []string{"whole run"}, ok: []bool{true}},
+		{
+			name: "fixed load, held", plan: "fixed", trials: []sample{{phase: "fixed", users: 20, ms: 900, n: 100}}, limits: []string{"p95<1s", "n>=100"},
+			verdict: Pass, code: ExitPass, at: []string{"20 users", "20 users"}, ok: []bool{true, true},
+		},
+		{
+			name: "fixed load, broken", plan: "fixed", trials: []sample{{phase: "fixed", users: 20, ms: 2600, n: 100}}, limits: []string{"p95<1s", "errors<1%"},
+			verdict: Fail, code: ExitLimits, at: []string{"20 users", "20 users"}, ok: []bool{false, true},
+		},
+		{
+			name: "fixed rate", plan: "fixed", trials: []sample{{phase: "fixed", rate: 50, ms: 20, n: 500}}, limits: []string{"goodput>=50/s"},
+			verdict: Pass, code: ExitPass, at: []string{"50/s"}, ok: []bool{true},
+		},
+		{
+			name: "fixed load in stages", plan: "fixed", trials: []sample{{phase: "fixed", users: 1, ms: 10, n: 100}, {phase: "fixed", users: 9, ms: 10, n: 100}},
+			limits: []string{"n>=200"}, verdict: Pass, code: ExitPass, at: []string{"whole run"}, ok: []bool{true},
+		},
 
-		{name: "capacity confirmed", trials: ladder(), limits: []string{"capacity>=7/s"}, change: []func(*record.Run, *record.Result){capacity(ref(7.4), ref(7.9))},
-			verdict: Pass, code: ExitPass, at: []string{"confirmed"}, ok: []bool{true}},
-		{name: "capacity inside the interval is not confirmed", trials: ladder(), limits: []string{"capacity>=7.5/s"}, change: []func(*record.Run, *record.Result){capacity(ref(7.4), ref(7.9))},
-			verdict: Fail, code: ExitLimits, at: []string{"confirmed"}, ok: []bool{false}},
-		{name: "capacity only refuted", trials: ladder(), limits: []string{"capacity>=8/s"}, change: []func(*record.Run, *record.Result){capacity(nil, ref(3))},
-			verdict: Fail, code: ExitLimits, at: []string{"refuted: no load held the limits"}, ok: []bool{false}},
-		{name: "a refuted bound never satisfies", trials: ladder(), limits: []string{"capacity>=2/s"}, change: []func(*record.Run, *record.Result){capacity(nil, ref(3))},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{""}, ok: []bool{false}},
+		{
+			name: "capacity confirmed", trials: ladder(), limits: []string{"capacity>=7/s"}, change: []func(*record.Run, *record.Result){capacity(ref(7.4), ref(7.9))},
+			verdict: Pass, code: ExitPass, at: []string{"confirmed"}, ok: []bool{true},
+		},
+		{
+			name: "capacity inside the interval is not confirmed", trials: ladder(), limits: []string{"capacity>=7.5/s"}, change: []func(*record.Run, *record.Result){capacity(ref(7.4), ref(7.9))},
+			verdict: Fail, code: ExitLimits, at: []string{"confirmed"}, ok: []bool{false},
+		},
+		{
+			name: "capacity only refuted", trials: ladder(), limits: []string{"capacity>=8/s"}, change: []func(*record.Run, *record.Result){capacity(nil, ref(3))},
+			verdict: Fail, code: ExitLimits, at: []string{"refuted: no load held the limits"}, ok: []bool{false},
+		},
+		{
+			name: "a refuted bound never satisfies", trials: ladder(), limits: []string{"capacity>=2/s"}, change: []func(*record.Run, *record.Result){capacity(nil, ref(3))},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{""}, ok: []bool{false},
+		},
 
-		{name: "recovered in time", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.SelfHealing, ref(6))},
-			verdict: Pass, code: ExitPass, at: []string{"after the overload"}, ok: []bool{true}},
-		{name: "recovered late", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Slow, ref(31))},
-			verdict: Fail, code: ExitLimits, at: []string{"after the overload"}, ok: []bool{false}},
-		{name: "slow without a limit passes", trials: ladder(), change: []func(*record.Run, *record.Result){class(record.Slow, ref(31))},
-			verdict: Pass, code: ExitPass},
-		{name: "recovery not tested", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.NotTested, nil)},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{"recovery not tested"}, ok: []bool{false}},
-		{name: "recovery of unknown length", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Degraded, nil)},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{""}, ok: []bool{false}},
+		{
+			name: "recovered in time", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.SelfHealing, ref(6))},
+			verdict: Pass, code: ExitPass, at: []string{"after the overload"}, ok: []bool{true},
+		},
+		{
+			name: "recovered late", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Slow, ref(31))},
+			verdict: Fail, code: ExitLimits, at: []string{"after the overload"}, ok: []bool{false},
+		},
+		{
+			name: "slow without a limit passes", trials: ladder(), change: []func(*record.Run, *record.Result){class(record.Slow, ref(31))},
+			verdict: Pass, code: ExitPass,
+		},
+		{
+			name: "recovery not tested", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.NotTested, nil)},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{"recovery not tested"}, ok: []bool{false},
+		},
+		{
+			name: "recovery of unknown length", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Degraded, nil)},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{""}, ok: []bool{false},
+		},
 
-		{name: "stuck", trials: ladder(), limits: []string{"p95<1s"}, change: []func(*record.Run, *record.Result){stuck},
-			verdict: Fail, code: ExitNotRecovered, at: []string{"4 users"}, ok: []bool{true}},
+		{
+			name: "stuck", trials: ladder(), limits: []string{"p95<1s"}, change: []func(*record.Run, *record.Result){stuck},
+			verdict: Fail, code: ExitNotRecovered, at: []string{"4 users"}, ok: []bool{true},
+		},
 		{name: "stuck without limits", trials: ladder(), change: []func(*record.Run, *record.Result){stuck}, verdict: Fail, code: ExitNotRecovered},
 		{name: "stuck until restart", trials: ladder(), change: []func(*record.Run, *record.Result){class(record.StuckRestart, nil)}, verdict: Fail, code: ExitNotRecovered},
-		{name: "crashed", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Crashed, nil)},
-			verdict: Fail, code: ExitNotRecovered, at: []string{"crashed"}, ok: []bool{false}},
+		{
+			name: "crashed", trials: ladder(), limits: []string{"recovery<10s"}, change: []func(*record.Run, *record.Result){class(record.Crashed, nil)},
+			verdict: Fail, code: ExitNotRecovered, at: []string{"crashed"}, ok: []bool{false},
+		},
 		{name: "crashed before anything succeeded", change: []func(*record.Run, *record.Result){class(record.Crashed, nil)}, verdict: Fail, code: ExitNotRecovered},
-		{name: "stuck outweighs slow", trials: ladder(), limits: []string{"p95<1ms", "recovery<10s"}, change: []func(*record.Run, *record.Result){stuck},
-			verdict: Fail, code: ExitNotRecovered, at: []string{"1 user", "not recovered, watched 120 s"}, ok: []bool{false, false}},
+		{
+			name: "stuck outweighs slow", trials: ladder(), limits: []string{"p95<1ms", "recovery<10s"}, change: []func(*record.Run, *record.Result){stuck},
+			verdict: Fail, code: ExitNotRecovered, at: []string{"1 user", "not recovered, watched 120 s"}, ok: []bool{false, false},
+		},
 
-		{name: "invalid beats pass", trials: ladder(), limits: []string{"p95<1s"}, change: []func(*record.Run, *record.Result){invalid},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{"4 users"}, ok: []bool{true}},
-		{name: "invalid beats fail", trials: ladder(), limits: []string{"p95<1ms"}, change: []func(*record.Run, *record.Result){invalid},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{"1 user"}, ok: []bool{false}},
+		{
+			name: "invalid beats pass", trials: ladder(), limits: []string{"p95<1s"}, change: []func(*record.Run, *record.Result){invalid},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{"4 users"}, ok: []bool{true},
+		},
+		{
+			name: "invalid beats fail", trials: ladder(), limits: []string{"p95<1ms"}, change: []func(*record.Run, *record.Result){invalid},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{"1 user"}, ok: []bool{false},
+		},
 		{name: "invalid beats stuck", trials: ladder(), change: []func(*record.Run, *record.Result){invalid, stuck}, verdict: Inconclusive, code: ExitInconclusive},
-		{name: "cut short does not pass", trials: ladder(), limits: []string{"p95<1s"}, change: []func(*record.Run, *record.Result){func(run *record.Run, _ *record.Result) { run.CutShort = true }},
-			verdict: Inconclusive, code: ExitInconclusive, at: []string{"4 users"}, ok: []bool{true}},
-		{name: "interrupted does not pass", trials: ladder(), change: []func(*record.Run, *record.Result){func(_ *record.Run, r *record.Result) { r.Run.Interrupted = true }},
-			verdict: Inconclusive, code: ExitInconclusive},
-		{name: "cut short but already broken", trials: ladder(), limits: []string{"p95<1ms"}, change: []func(*record.Run, *record.Result){func(run *record.Run, _ *record.Result) { run.CutShort = true }},
-			verdict: Fail, code: ExitLimits, at: []string{"1 user"}, ok: []bool{false}},
+		{
+			name: "cut short does not pass", trials: ladder(), limits: []string{"p95<1s"}, change: []func(*record.Run, *record.Result){func(run *record.Run, _ *record.Result) { run.CutShort = true }},
+			verdict: Inconclusive, code: ExitInconclusive, at: []string{"4 users"}, ok: []bool{true},
+		},
+		{
+			name: "interrupted does not pass", trials: ladder(), change: []func(*record.Run, *record.Result){func(_ *record.Run, r *record.Result) { r.Run.Interrupted = true }},
+			verdict: Inconclusive, code: ExitInconclusive,
+		},
+		{
+			name: "cut short but already broken", trials: ladder(), limits: []string{"p95<1ms"}, change: []func(*record.Run, *record.Result){func(run *record.Run, _ *record.Result) { run.CutShort = true }},
+			verdict: Fail, code: ExitLimits, at: []string{"1 user"}, ok: []bool{false},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -286,8 +358,10 @@ func TestJudgeAgainReplaces(t *testing.T) {
 
 func TestMeaningOfEveryCode(t *testing.T) {
 	// architecture: the table of exit codes; a pipeline branches on these numbers.
-	want := map[int]int{0: ExitPass, 99: ExitLimits, 104: ExitConfig, 105: ExitInterrupted, 107: ExitScenario, 109: ExitPanic,
-		111: ExitInconclusive, 112: ExitBaseline, 113: ExitRefused, 114: ExitUnreachable, 115: ExitNotRecovered}
+	want := map[int]int{
+		0: ExitPass, 99: ExitLimits, 104: ExitConfig, 105: ExitInterrupted, 107: ExitScenario, 109: ExitPanic,
+		111: ExitInconclusive, 112: ExitBaseline, 113: ExitRefused, 114: ExitUnreachable, 115: ExitNotRecovered,
+	}
 	for number, code := range want {
 		if number != code {
 			t.Errorf("exit code %d is %d", number, code)
