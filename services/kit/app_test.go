@@ -96,8 +96,6 @@ func later(ctx context.Context, method, url, body string) <-chan got {
 	return c
 }
 
-func ok(context.Context, *Request) (Reply, error) { return Reply{Status: 200, Body: "ok"}, nil }
-
 func TestAHandlerThatComputesHoldsUpTheHealthCheckOfItsLoop(t *testing.T) {
 	computing, finish := make(chan struct{}), make(chan struct{})
 	s := serveApp(t, Knobs{Workers: 1}, map[string]Handler{
