@@ -31,6 +31,7 @@ func (x *experiment) overloadAndRecover(ctx context.Context) error {
 	}
 	verdict.Leaks = x.leaks(before)
 	if verdict.Class == record.Stuck && x.Restart != nil {
+		w.close() // a service that is just coming up again must not be probed into the ground
 		x.restartCure(ctx, &verdict)
 	}
 	x.event(record.EventRecovery, -1, verdict.Summary, verdict)
