@@ -125,11 +125,8 @@ func (w window) labelValues(service, name, key string) []string {
 			continue
 		}
 		for k := range s.Values {
-			if !matches(k, name, nil) {
-				continue
-			}
-			if _, rest, ok := strings.Cut(k, key+`="`); ok {
-				v, _, _ := strings.Cut(rest, `"`)
+			metric, labels, ok := record.ParseMetric(k)
+			if v, has := labels[key]; ok && has && metric == name {
 				seen[v] = true
 			}
 		}
