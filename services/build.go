@@ -31,7 +31,7 @@ func build(ctx context.Context, o Options, set settings, log *slog.Logger) (*run
 		if err != nil {
 			return nil, err
 		}
-		s, err := userservice.New(ctx, userservice.Config{Dir: o.Dir, Billing: url, Knobs: set.kit(), Log: log})
+		s, err := userservice.New(ctx, userservice.Config{Dir: o.Dir, Store: o.Store, Billing: url, Knobs: set.kit(), Log: log})
 		return wrap(s, err)
 	case "billing":
 		url, err := o.downstream("kill-bill")
@@ -39,7 +39,7 @@ func build(ctx context.Context, o Options, set settings, log *slog.Logger) (*run
 			return nil, err
 		}
 		s, err := billingservice.New(ctx, billingservice.Config{
-			Dir: o.Dir, KillBill: url, Access: o.KillBill, Knobs: set.kit(), Log: log,
+			Dir: o.Dir, Store: o.Store, KillBill: url, Access: o.KillBill, Knobs: set.kit(), Log: log,
 		})
 		return wrap(s, err)
 	case "instance":
@@ -47,11 +47,11 @@ func build(ctx context.Context, o Options, set settings, log *slog.Logger) (*run
 		if err != nil {
 			return nil, err
 		}
-		s, err := instanceservice.New(ctx, instanceservice.Config{Dir: o.Dir, Billing: url, Knobs: set.kit(), Log: log})
+		s, err := instanceservice.New(ctx, instanceservice.Config{Dir: o.Dir, Store: o.Store, Billing: url, Knobs: set.kit(), Log: log})
 		return wrap(s, err)
 	case "kill-bill":
 		c := set.killBill()
-		c.Dir, c.Log = o.Dir, log
+		c.Dir, c.Store, c.Log = o.Dir, o.Store, log
 		c.User, c.Password, c.APIKey, c.APISecret = o.KillBill.User, o.KillBill.Password, o.KillBill.APIKey, o.KillBill.APISecret
 		s, err := killbill.New(c)
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/captest/captest/services/kit/storetest"
 )
 
 // chain is a whole stack in this process, each service under Run.
@@ -45,9 +47,9 @@ func startChain(t *testing.T, profile string, set map[string]string) *chain {
 	for k, v := range set {
 		merged[k] = v
 	}
-	dir := t.TempDir()
+	dir, store := t.TempDir(), storetest.URL(t)
 	for _, name := range Names() {
-		c.start(t, Options{Service: name, Profile: profile, Set: merged, Dir: dir, Downstream: c.url})
+		c.start(t, Options{Service: name, Profile: profile, Set: merged, Dir: dir, Store: store, Downstream: c.url})
 	}
 	return c
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/captest/captest/services/kit/storetest"
 )
 
 // TestMain lets the test binary be re-executed as one service, as captest re-executes itself.
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(storetest.Both(m).Run())
 }
 
 // process is one service as a child.
@@ -80,7 +82,7 @@ func startProcess(t *testing.T, o Options) *process {
 }
 
 func TestAServiceEndsWithItsParent(t *testing.T) {
-	p := startProcess(t, Options{Service: "kill-bill", Profile: "phase2", Dir: t.TempDir()})
+	p := startProcess(t, Options{Service: "kill-bill", Profile: "phase2", Dir: t.TempDir(), Store: storetest.URL(t)})
 	if status, _, _ := ask(t, "GET", p.url+"/1.0/healthcheck", ""); status != http.StatusOK {
 		t.Errorf("healthcheck: %d", status)
 	}
@@ -94,7 +96,7 @@ func TestDescriptorLimitAndKnobsOfAProcess(t *testing.T) {
 	billing := httptest.NewServer(http.NotFoundHandler())
 	defer billing.Close()
 	p := startProcess(t, Options{
-		Service: "user", Profile: "before", Dir: t.TempDir(), Downstream: map[string]string{"billing": billing.URL},
+		Service: "user", Profile: "before", Dir: t.TempDir(), Store: storetest.URL(t), Downstream: map[string]string{"billing": billing.URL},
 		Set: map[string]string{"nofile": "128", "hash_cost": "4"},
 	})
 	resp, err := http.Get(p.url + "/metrics")
@@ -132,7 +134,7 @@ func TestARegistrationThatTheProcessDidNotSurviveLeavesNothing(t *testing.T) {
 	}))
 	defer billing.Close()
 	o := Options{
-		Service: "user", Profile: "phase2", Dir: t.TempDir(), Downstream: map[string]string{"billing": billing.URL},
+		Service: "user", Profile: "phase2", Dir: t.TempDir(), Store: storetest.URL(t), Downstream: map[string]string{"billing": billing.URL},
 		Set: map[string]string{"hash_cost": "4"},
 	}
 	p := startProcess(t, o)

@@ -31,7 +31,8 @@ type Options struct {
 	Listen     string            `json:"listen,omitempty"`     // host:port, "127.0.0.1:0" when empty; port 0 picks a free one
 	Profile    string            `json:"profile"`              // one of Profiles
 	Set        map[string]string `json:"set,omitempty"`        // knobs on top of the profile
-	Dir        string            `json:"dir"`                  // where its store is
+	Dir        string            `json:"dir"`                  // where its SQLite file is
+	Store      string            `json:"store,omitempty"`      // URL of a PostgreSQL database to use instead, see CheckStore
 	Downstream map[string]string `json:"downstream,omitempty"` // base URLs: "billing" for user and instance, "kill-bill" for billing
 
 	AddressFD  int `json:"address_fd,omitempty"`  // a pipe that gets one line of JSON (Address) when it listens; 0: none
@@ -52,6 +53,10 @@ type Address struct {
 
 // Names lists the services in the order they start.
 func Names() []string { return []string{"kill-bill", "billing", "instance", "user"} }
+
+// CheckStore says what is wrong with the URL of a store ("" and sqlite for files, or postgres://user@host:port/database),
+// without connecting to it and without repeating a password.
+func CheckStore(url string) error { return kit.CheckStore(url) }
 
 // RunFromEnv runs the service that the JSON in Env describes, in a process of its own: only here the knob nofile holds.
 // Kill Bill's credentials come from KILLBILL_USER, KILLBILL_PASSWORD, KILLBILL_API_KEY and KILLBILL_API_SECRET.
@@ -138,7 +143,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // logSettings writes the one line that says under what a service runs.
 func logSettings(log *slog.Logger, o Options, set settings) {
-	attrs := []any{"profile", o.Profile}
+	attrs := []any{"profile", o.Profile, "store", kit.StoreConfig{URL: o.Store, Dir: o.Dir, Name: o.Service}.String()}
 	for _, name := range sortedNames(set) {
 		attrs = append(attrs, name, set[name])
 	}

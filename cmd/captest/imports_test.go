@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"report":                    {"internal/record", "internal/diagnose", "internal/gate"},
 	"internal/tui":              {"internal/record", "internal/diagnose"},
 	"services/kit":              {},
+	"services/kit/storetest":    {},
 	"services/kill-bill":        {"services/kit"},
 	"services/user-service":     {"services/kit"},
 	"services/billing-service":  {"services/kit"},

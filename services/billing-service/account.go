@@ -17,12 +17,12 @@ const schema = `
 CREATE TABLE IF NOT EXISTS accounts (
 	customer_id          TEXT PRIMARY KEY,
 	kill_bill_account_id TEXT NOT NULL,
-	created_at           INTEGER NOT NULL   -- Unix milliseconds
+	created_at           BIGINT NOT NULL    -- Unix milliseconds
 );
 `
 
 // accounts is the table. Its methods give up the event loop while the store works.
-type accounts struct{ db *sql.DB }
+type accounts struct{ db *kit.Store }
 
 // find gives the Kill Bill account of a customer, "" when there is none.
 func (t accounts) find(ctx context.Context, customer string) (id string, err error) {

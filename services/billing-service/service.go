@@ -5,7 +5,6 @@ package billingservice
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,7 +14,8 @@ import (
 
 // Config of a billing-service.
 type Config struct {
-	Dir      string // where its store is
+	Dir      string // where its SQLite file is
+	Store    string // URL of a PostgreSQL database to use instead, see kit.StoreConfig
 	KillBill string // base URL of Kill Bill
 	Access   Access
 	Knobs    kit.Knobs
@@ -25,7 +25,7 @@ type Config struct {
 // Service is a billing-service, ready to be served.
 type Service struct {
 	app      *kit.App
-	db       *sql.DB
+	db       *kit.Store
 	accounts accounts
 	client   *kit.Client
 	killBill *killBill
@@ -40,7 +40,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("billing-service: %w", err)
 	}
-	db, err := kit.OpenStore(ctx, c.Dir, "billing", c.Knobs.DBPool, schema)
+	db, err := kit.OpenStore(ctx, kit.StoreConfig{URL: c.Store, Dir: c.Dir, Name: "billing", Pool: c.Knobs.DBPool}, schema)
 	if err != nil {
 		return nil, fmt.Errorf("billing-service: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/captest/captest/services/kit"
+	"github.com/captest/captest/services/kit/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Both(m).Run()) }
 
 // fakeKillBill keeps accounts by external key and remembers what it was asked.
 type fakeKillBill struct {
@@ -131,7 +135,7 @@ func knobs() kit.Knobs {
 
 func start(t *testing.T, k kit.Knobs, kb *fakeKillBill) (*Service, string) {
 	t.Helper()
-	s, err := New(t.Context(), Config{Dir: t.TempDir(), KillBill: kb.URL, Knobs: k, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(t.Context(), Config{Dir: t.TempDir(), Store: storetest.URL(t), KillBill: kb.URL, Knobs: k, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

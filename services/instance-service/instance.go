@@ -3,7 +3,6 @@ package instanceservice
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,7 +18,7 @@ CREATE TABLE IF NOT EXISTS instances (
 	name        TEXT NOT NULL,
 	customer_id TEXT NOT NULL,
 	plan        TEXT NOT NULL,
-	created_at  INTEGER NOT NULL            -- Unix milliseconds
+	created_at  BIGINT NOT NULL             -- Unix milliseconds
 );
 CREATE INDEX IF NOT EXISTS instances_customer ON instances (customer_id, created_at);
 `
@@ -37,7 +36,7 @@ type instance struct {
 }
 
 // instances is the table. Its methods give up the event loop while the store works.
-type instances struct{ db *sql.DB }
+type instances struct{ db *kit.Store }
 
 func (t instances) insert(ctx context.Context, i *instance) error {
 	defer kit.Await(ctx)()

@@ -5,12 +5,16 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/captest/captest/services/kit"
+	"github.com/captest/captest/services/kit/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Both(m).Run()) }
 
 func TestInstances(t *testing.T) {
 	billing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +28,7 @@ func TestInstances(t *testing.T) {
 		}
 	}))
 	defer billing.Close()
-	s, err := New(t.Context(), Config{Dir: t.TempDir(), Billing: billing.URL, Log: slog.New(slog.DiscardHandler), Knobs: kit.Knobs{
+	s, err := New(t.Context(), Config{Dir: t.TempDir(), Store: storetest.URL(t), Billing: billing.URL, Log: slog.New(slog.DiscardHandler), Knobs: kit.Knobs{
 		Workers: 2, Client: kit.Pooled, MaxConnections: 5, Keepalive: 5, ReadTimeout: 10 * time.Second, ErrorPath: kit.Closes, DBPool: 3,
 	}})
 	if err != nil {

@@ -18,8 +18,9 @@ const (
 
 // Config is what one stand-in is made of. Zero values mean the defaults named beside them.
 type Config struct {
-	Dir string       // folder of the store, made when missing; required
-	Log *slog.Logger // nil: nothing is logged
+	Dir   string       // folder of the SQLite file, made when missing; required
+	Store string       // URL of a PostgreSQL database to use instead, see kit.StoreConfig
+	Log   *slog.Logger // nil: nothing is logged
 
 	Model       string        // ModelSlots
 	Slots       int           // calls in service at once: 27
@@ -69,7 +70,6 @@ func (c Config) check() error {
 			wrong = append(wrong, fmt.Errorf(format, args...))
 		}
 	}
-	bad(c.Dir != "", "dir: empty")
 	bad(c.Model == ModelSlots || c.Model == ModelHash, "model %q: want %s or %s", c.Model, ModelSlots, ModelHash)
 	bad(c.Slots > 0 && c.Slots <= 100_000, "slots %d: want 1 to 100000", c.Slots)
 	bad(c.Queue > 0 && c.Queue <= 1_000_000, "queue %d: want 1 to 1000000", c.Queue)

@@ -13,7 +13,7 @@ import (
 const autoPayOff = "00000000-0000-0000-0000-000000000001"
 
 func TestCreatedAccountIsExactlyKillBills(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	a := s.ask("POST", "/1.0/kb/accounts", `{}`, nil)
 	if a.status != 201 || a.body != "" || a.header.Get("Content-Type") != "application/json" || a.header.Get("Content-Length") != "0" {
 		t.Fatalf("POST {} = %d %q %v, want an empty 201 as application/json", a.status, a.body, a.header)
@@ -48,7 +48,7 @@ func TestCreatedAccountIsExactlyKillBills(t *testing.T) {
 }
 
 func TestAccountKeepsWhatItWasGiven(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	path := s.create(`{"externalKey":"k&1 ä","name":"Ann","email":"a@b.example","currency":"EUR","company":"C","timeZone":"America/New_York",
 		"firstNameLength":"3","isMigrated":"true","phone":42,"locale":null,"accountId":"00000000-0000-4000-8000-000000000000"}`)
 	byID := s.ask("GET", path, "", nil)
@@ -72,7 +72,7 @@ func TestAccountKeepsWhatItWasGiven(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	taken := s.create(`{"externalKey":"taken"}`)
 	const (
 		absent  = "11111111-2222-4333-8444-555555555555"
@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestCredentialsComeFirst(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	basic := func(user, password string) map[string]string {
 		return map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)), headerAPIKey: "-", headerCreatedBy: "-"}
 	}
@@ -178,7 +178,7 @@ func TestCredentialsComeFirst(t *testing.T) {
 }
 
 func TestWhatIsNotThere(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -208,7 +208,7 @@ func TestWhatIsNotThere(t *testing.T) {
 }
 
 func TestTenantsDoNotSeeEachOther(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	// No tenant keys are needed to make a tenant.
 	a := s.ask("POST", "/1.0/kb/tenants", `{"apiKey":"ann","apiSecret":"s3","externalKey":"x"}`, map[string]string{headerAPIKey: "-", headerAPISecret: "-"})
 	if a.status != 201 || !strings.HasPrefix(a.header.Get("Location"), s.url+"/1.0/kb/tenants/") || a.body != "" {
@@ -234,7 +234,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 }
 
 func TestTagsAndSubscriptions(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	path := s.create(`{}`)
 	for range 2 { // the second time is no error
 		a := s.ask("POST", path+"/tags", `["`+autoPayOff+`"]`, nil)

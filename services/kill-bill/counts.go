@@ -41,7 +41,7 @@ func newCounts(s *Server) *counts {
 	}
 	c.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewDBStatsCollector(s.store.db, "main"),
+		collectors.NewDBStatsCollector(s.store.db.DB(), "main"),
 		c.requests, c.duration, c.progress, c.shed, c.hashes, c.hashing,
 		gauge("capacity_slots", "Calls the capacity model serves at once.", func() float64 { return float64(s.slots.servers) }),
 		gauge("capacity_queue_limit", "Calls that may wait for a slot.", func() float64 { return float64(s.slots.limit) }),

@@ -128,7 +128,7 @@ func (s *Server) gauges() (map[string]gaugeJSON, error) {
 			g[f.GetName()] = gaugeJSON{m.GetCounter().GetValue()}
 		}
 	}
-	pool := s.store.db.Stats()
+	pool := s.store.db.DB().Stats()
 	g["main.pool.ActiveConnections"] = gaugeJSON{float64(pool.InUse)}
 	g["main.pool.IdleConnections"] = gaugeJSON{float64(pool.Idle)}
 	g["main.pool.TotalConnections"] = gaugeJSON{float64(pool.OpenConnections)}

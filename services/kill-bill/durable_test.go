@@ -20,7 +20,7 @@ func postProfiled(t *testing.T, s *Server, features string) (int, string) {
 }
 
 func TestRestartKeepsEverything(t *testing.T) {
-	c := quick(t.TempDir())
+	c := quick(t)
 	first, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 }
 
 func TestConcurrentCreationsOfOneKeyMakeOneAccount(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	var mu sync.Mutex
 	statuses := map[int]int{}
 	var wg sync.WaitGroup
@@ -89,11 +89,11 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for about, c := range map[string]Config{
-		"dir":          {},
-		"model":        {Dir: dir, Model: "magic"},
-		"slots":        {Dir: dir, Slots: -1},
-		"cv":           {Dir: dir, CV: -1},
-		"store folder": {Dir: file},
+		"dir":             {},
+		"model":           {Dir: dir, Model: "magic"},
+		"slots":           {Dir: dir, Slots: -1},
+		"cv":              {Dir: dir, CV: -1},
+		"not a directory": {Dir: file},
 	} {
 		if s, err := New(c); err == nil || !strings.Contains(err.Error(), about) {
 			t.Errorf("%+v: %v, want an error about %s", c, err, about)

@@ -26,8 +26,9 @@ func TestDigestIsSHA512InRounds(t *testing.T) {
 }
 
 func TestHashModelHashesEachAuthenticatedCall(t *testing.T) {
-	dir := t.TempDir()
-	s := serveSite(t, Config{Dir: dir, Model: ModelHash})
+	c := quick(t)
+	c.Model = ModelHash
+	s := serveSite(t, c)
 	s.create(`{}`)
 	if a := s.ask("GET", "/1.0/kb/accounts?externalKey=x", "", nil); a.status != http.StatusNotFound {
 		t.Errorf("%d", a.status)

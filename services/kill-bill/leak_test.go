@@ -52,7 +52,7 @@ func TestAnUnclosedRefusalKeepsTheClientsConnection(t *testing.T) {
 }
 
 func TestUnclosedCreationsKeepNothing(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	transport := &http.Transport{MaxConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
 	for range 3 {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMetricsAreDropwizards(t *testing.T) {
-	s := serveSite(t, quick(t.TempDir()))
+	s := serveSite(t, quick(t))
 	for range 3 {
 		s.create(`{}`)
 	}

@@ -1,4 +1,4 @@
-// Package killbill stands in for Kill Bill 0.24 on the wire: the same paths, headers, bodies and refusals, over a SQLite store.
+// Package killbill stands in for Kill Bill 0.24 on the wire: the same paths, headers, bodies and refusals, over a database of its own.
 // It is the far end of the bundled chain (user → billing → kill-bill) and the target of the direct account scenario.
 // It does not bill anybody: there is no catalog, invoice or payment behind it, and its time is a model (capacity.go), not Kill Bill's own.
 package killbill
@@ -29,13 +29,13 @@ type Server struct {
 	watch   sync.WaitGroup
 }
 
-// New opens (or creates) the store in c.Dir and makes the default tenant.
+// New opens (or creates) the store and makes the default tenant.
 func New(c Config) (*Server, error) {
 	c = c.withDefaults()
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("kill-bill: %w", err)
 	}
-	st, err := openStore(c.Dir, c.DBPool)
+	st, err := openStore(c)
 	if err != nil {
 		return nil, fmt.Errorf("kill-bill: %w", err)
 	}

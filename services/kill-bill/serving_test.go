@@ -10,12 +10,16 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/captest/captest/services/kit/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(storetest.Both(m)) }
 
 // quick is a configuration whose service time does not slow tests of the wire down.
-func quick(dir string) Config { return Config{Dir: dir, ServiceTime: time.Microsecond} }
+func quick(t *testing.T) Config {
+	return Config{Dir: t.TempDir(), Store: storetest.URL(t), ServiceTime: time.Microsecond}
+}
 
 // site is a stand-in behind a real HTTP server.
 type site struct {

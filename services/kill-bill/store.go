@@ -5,13 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"github.com/captest/captest/services/kit"
 )
 
 // Errors of the store that a caller turns into a refusal.
@@ -25,42 +20,28 @@ const schema = `
 CREATE TABLE IF NOT EXISTS tenants (
 	id TEXT PRIMARY KEY, api_key TEXT NOT NULL UNIQUE, external_key TEXT,
 	salt BLOB NOT NULL, secret BLOB NOT NULL, rounds INTEGER NOT NULL
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS accounts (
 	id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, external_key TEXT NOT NULL, json TEXT NOT NULL, created_by TEXT NOT NULL,
 	UNIQUE (tenant_id, external_key)
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS tags (
 	id TEXT PRIMARY KEY, account_id TEXT NOT NULL, definition_id TEXT NOT NULL, created_by TEXT NOT NULL,
+	created_at BIGINT NOT NULL, -- Unix nanoseconds
 	UNIQUE (account_id, definition_id)
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS subscriptions (
 	id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, account_id TEXT NOT NULL, json TEXT NOT NULL, created_by TEXT NOT NULL
-) STRICT;`
+);`
 
-// store is the SQLite file of one stand-in.
-type store struct{ db *sql.DB }
+// store is the database of one stand-in.
+type store struct{ db *kit.Store }
 
-// openStore opens kill-bill.db in dir. Write-ahead logging with synchronous=NORMAL keeps every answered write through a
-// killed process; only a crash of the machine itself could lose the last ones.
-func openStore(dir string, pool int) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make store folder: %w", err)
-	}
-	path, err := filepath.Abs(filepath.Join(dir, "kill-bill.db"))
+// openStore opens the store that the configuration names.
+func openStore(c Config) (*store, error) {
+	db, err := kit.OpenStore(context.Background(), kit.StoreConfig{URL: c.Store, Dir: c.Dir, Name: "kill-bill", Pool: c.DBPool}, schema)
 	if err != nil {
-		return nil, fmt.Errorf("store folder: %w", err)
-	}
-	q := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(pool)
-	db.SetMaxIdleConns(pool)
-	if _, err := db.Exec(schema); err != nil {
-		_ = db.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	return &store{db: db}, nil
 }
@@ -70,8 +51,7 @@ func (s *store) close() error { return s.db.Close() }
 // insert runs one INSERT; errTaken when a unique constraint refuses it.
 func (s *store) insert(ctx context.Context, query string, args ...any) error {
 	_, err := s.db.ExecContext(ctx, query, args...)
-	var refused *sqlite.Error
-	if errors.As(err, &refused) && (refused.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || refused.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {
+	if kit.IsDuplicate(err) {
 		return errTaken
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"time"
 )
 
 // tag is Kill Bill's TagJson.
@@ -78,14 +80,15 @@ func getTags(c *call) reply {
 
 // insertTags adds all of them or none.
 func (s *store) insertTags(ctx context.Context, account string, definitions []string, by string) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.db.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	for _, d := range definitions {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO tags (id, account_id, definition_id, created_by) VALUES (?, ?, ?, ?)
-			ON CONFLICT (account_id, definition_id) DO NOTHING`, newUUID(), account, d, by); err != nil {
+	now := time.Now().UnixNano()
+	for _, d := range slices.Sorted(slices.Values(definitions)) { // in one order: two calls cannot each wait for the other's row
+		if _, err := tx.ExecContext(ctx, `INSERT INTO tags (id, account_id, definition_id, created_by, created_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (account_id, definition_id) DO NOTHING`, newUUID(), account, d, by, now); err != nil {
 			return err
 		}
 	}
@@ -94,7 +97,7 @@ func (s *store) insertTags(ctx context.Context, account string, definitions []st
 
 // tags reads an account's tags; there are at most as many as control tags.
 func (s *store) tags(ctx context.Context, account string) ([]tag, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT id, definition_id FROM tags WHERE account_id = ? ORDER BY rowid`, account)
+	rows, err := s.db.QueryContext(ctx, `SELECT id, definition_id FROM tags WHERE account_id = ? ORDER BY created_at, definition_id`, account)
 	if err != nil {
 		return nil, err
 	}

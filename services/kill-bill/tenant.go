@@ -52,7 +52,7 @@ func (s *Server) newTenant(key, secret string, external *string) *tenant {
 // ensureDefaultTenant makes the configured tenant, or gives it the configured secret and number of rounds.
 func (s *Server) ensureDefaultTenant() error {
 	t := s.newTenant(s.config.APIKey, s.config.APISecret, nil)
-	_, err := s.store.db.Exec(`INSERT INTO tenants (id, api_key, external_key, salt, secret, rounds) VALUES (?, ?, ?, ?, ?, ?)
+	_, err := s.store.db.ExecContext(context.Background(), `INSERT INTO tenants (id, api_key, external_key, salt, secret, rounds) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (api_key) DO UPDATE SET salt = excluded.salt, secret = excluded.secret, rounds = excluded.rounds`,
 		t.id, t.apiKey, t.externalKey, t.salt, t.secret, t.rounds)
 	if err != nil {

@@ -2,7 +2,6 @@ package kit
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,9 +40,9 @@ type App struct {
 }
 
 // NewApp makes an app with the probes every service has. The clients are those without which it is not ready.
-func NewApp(k Knobs, db *sql.DB, dbName string, m *Metrics, log *slog.Logger, clients ...*Client) *App {
+func NewApp(k Knobs, db *Store, dbName string, m *Metrics, log *slog.Logger, clients ...*Client) *App {
 	a := &App{knobs: k, log: log, m: m, mux: http.NewServeMux(), loops: NewLoops(k.Workers, m)}
-	m.Registry.MustRegister(collectors.NewDBStatsCollector(db, dbName))
+	m.Registry.MustRegister(collectors.NewDBStatsCollector(db.DB(), dbName))
 	a.probe("GET /health", func(context.Context) error { return nil })
 	a.probe("GET /health/database", func(ctx context.Context) error { return ping(ctx, db) })
 	a.probe("GET /ready", func(ctx context.Context) error {
@@ -68,7 +67,7 @@ func NewApp(k Knobs, db *sql.DB, dbName string, m *Metrics, log *slog.Logger, cl
 }
 
 // ping asks the store for a sign of life, for at most two seconds.
-func ping(ctx context.Context, db *sql.DB) error {
+func ping(ctx context.Context, db *Store) error {
 	defer Await(ctx)()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -2,22 +2,26 @@ package kit
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/captest/captest/services/kit/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Both(m).Run()) }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func testStore(t *testing.T) *sql.DB {
+func testStore(t *testing.T) *Store {
 	t.Helper()
-	db, err := OpenStore(t.Context(), t.TempDir(), "test", 2, "")
+	db, err := OpenStore(t.Context(), StoreConfig{URL: storetest.URL(t), Dir: t.TempDir(), Name: "test", Pool: 2}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

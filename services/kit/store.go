@@ -5,52 +5,137 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
+	"strings"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// OpenStore opens the SQLite file dir/name.db, makes it when there is none, and brings it to the given schema (statements
-// that may be repeated). pool is the number of connections. The file is readable by its owner only.
-func OpenStore(ctx context.Context, dir, name string, pool int, schema string) (*sql.DB, error) {
-	if dir == "" {
-		return nil, fmt.Errorf("store %s: no directory given", name)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store %s: %w", name, err)
-	}
-	file := filepath.Join(dir, name+".db")
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) // SQLite gives its -wal and -shm the same mode
-	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", name, err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("store %s: %w", name, err)
-	}
-	options := url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)"},
-		"_txlock": {"immediate"}, // a transaction that is going to write says so at once: no deadlock between two upgrades
-	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(file), RawQuery: options.Encode()}).String())
-	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", name, err)
-	}
-	db.SetMaxOpenConns(pool)
-	db.SetMaxIdleConns(pool)
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// SQLite is the word for the embedded store, where a URL may stand.
+const SQLite = "sqlite"
+
+// connectPatience bounds the opening of a store, and of each of its connections.
+const connectPatience = 10 * time.Second
+
+// StoreConfig says where a service keeps its rows. Printed, it is the place without any password.
+type StoreConfig struct {
+	URL  string // "" or sqlite: the file Dir/Name.db; postgres://user@host:port/database: the schema captest_Name there
+	Dir  string // folder of the SQLite file, made when missing
+	Name string // of the service
+	Pool int    // connections, idle ones included
+}
+
+// Store is a service's database: SQLite or PostgreSQL. Statements are written with ? for either.
+type Store struct {
+	statements
+	db *sql.DB
+}
+
+// Conn is one connection of a store. Whoever does not close it has taken it from the pool for ever.
+type Conn struct {
+	statements
+	conn *sql.Conn
+}
+
+// Tx is a transaction of a store.
+type Tx struct {
+	statements
+	tx *sql.Tx
+}
+
+// OpenStore opens a store, makes it when there is none, and brings it to the given schema: statements that may be repeated,
+// in words both databases know (BIGINT for milliseconds: PostgreSQL's INTEGER has 32 bits; BLOB for bytes, see tables).
+// It gives up after ten seconds. What was answered for is kept when the service is killed, in either store.
+func OpenStore(ctx context.Context, c StoreConfig, schema string) (*Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
-	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("store %s: %w", name, err), db.Close())
+	db, err := c.open(ctx, schema)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", c.Name, err)
 	}
-	return db, nil
+	s := &Store{statements: statements{on: db}, db: db}
+	if c.postgres() {
+		s.rewrite = numbered
+	}
+	return s, nil
+}
+
+func (c StoreConfig) open(ctx context.Context, schema string) (*sql.DB, error) {
+	if c.postgres() {
+		return openPostgres(ctx, c, schema)
+	}
+	if err := CheckStore(c.URL); err != nil {
+		return nil, err
+	}
+	return openSQLite(ctx, c, schema)
+}
+
+// pooled opens as many connections as the knob db_pool says, and keeps them all.
+func (c StoreConfig) pooled(db *sql.DB) *sql.DB {
+	db.SetMaxOpenConns(c.Pool)
+	db.SetMaxIdleConns(c.Pool)
+	return db
+}
+
+func (c StoreConfig) postgres() bool {
+	return strings.HasPrefix(c.URL, "postgres://") || strings.HasPrefix(c.URL, "postgresql://")
+}
+
+// String names the place: the file, or the database as postgres://user@host:port/database.
+func (c StoreConfig) String() string {
+	if c.postgres() {
+		return postgresPlace(c.URL)
+	}
+	return c.file()
+}
+
+// CheckStore says what is wrong with the URL of a store, without connecting to it and without repeating it: it may hold a
+// password.
+func CheckStore(url string) error {
+	c := StoreConfig{URL: url}
+	if c.postgres() {
+		_, err := parsePostgres(url)
+		return err
+	}
+	if url != "" && url != SQLite {
+		return errors.New("not the URL of a store: want postgres://user@host:port/database, or sqlite for a file")
+	}
+	return nil
 }
 
 // IsDuplicate says whether a statement failed because a unique value is there already.
-func IsDuplicate(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+func IsDuplicate(err error) bool { return sqliteDuplicate(err) || postgresDuplicate(err) }
+
+// DB is the pool, for what is not a statement: its metrics.
+func (s *Store) DB() *sql.DB { return s.db }
+
+// PingContext asks for a sign of life.
+func (s *Store) PingContext(ctx context.Context) error { return s.db.PingContext(ctx) }
+
+// Close closes the connections that are not in use, and the others when they are given back.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Conn takes a connection from the pool; the caller closes it.
+func (s *Store) Conn(ctx context.Context) (*Conn, error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{statements: statements{on: conn, rewrite: s.rewrite}, conn: conn}, nil
 }
+
+// Close gives the connection back to its pool.
+func (c *Conn) Close() error { return c.conn.Close() }
+
+// Begin starts a transaction that is going to write; the caller commits it or rolls it back.
+func (s *Store) Begin(ctx context.Context) (*Tx, error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Tx{statements: statements{on: tx, rewrite: s.rewrite}, tx: tx}, nil
+}
+
+// Commit makes the transaction last.
+func (t *Tx) Commit() error { return t.tx.Commit() }
+
+// Rollback undoes it; after Commit it does nothing and returns an error that says so.
+func (t *Tx) Rollback() error { return t.tx.Rollback() }

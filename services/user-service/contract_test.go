@@ -81,10 +81,10 @@ func TestLoginAndProfile(t *testing.T) {
 		t.Errorf("profile: %d %v", status, profile)
 	}
 	var kept int
-	if err := f.db.QueryRow(`SELECT count(*) FROM tokens WHERE hash = ?`, token).Scan(&kept); err != nil || kept != 0 {
+	if err := f.db.QueryRowContext(t.Context(), `SELECT count(*) FROM tokens WHERE hash = ?`, token).Scan(&kept); err != nil || kept != 0 {
 		t.Errorf("the token itself is in the store: %d %v", kept, err)
 	}
-	if _, err := f.db.Exec(`UPDATE tokens SET expires_at = 0`); err != nil {
+	if _, err := f.db.ExecContext(t.Context(), `UPDATE tokens SET expires_at = 0`); err != nil {
 		t.Fatal(err)
 	}
 	for name, header := range map[string]string{"expired": "Bearer " + token, "none": "", "another": "Bearer abc", "Basic": "Basic " + token} {

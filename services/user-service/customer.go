@@ -18,13 +18,13 @@ CREATE TABLE IF NOT EXISTS customers (
 	first_name    TEXT NOT NULL,
 	last_name     TEXT NOT NULL,
 	state         TEXT NOT NULL,            -- pending until billing has the account, then active
-	created_at    INTEGER NOT NULL          -- Unix milliseconds
+	created_at    BIGINT NOT NULL           -- Unix milliseconds
 );
 CREATE INDEX IF NOT EXISTS customers_pending ON customers (created_at) WHERE state = 'pending';
 CREATE TABLE IF NOT EXISTS tokens (
 	hash        TEXT PRIMARY KEY,           -- SHA-256 of the token; the token itself is kept nowhere
 	customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
-	expires_at  INTEGER NOT NULL            -- Unix milliseconds
+	expires_at  BIGINT NOT NULL             -- Unix milliseconds
 );
 CREATE INDEX IF NOT EXISTS tokens_customer ON tokens (customer_id);
 `
@@ -60,7 +60,7 @@ func (c *customer) shown() shown {
 
 // customers is the table. Its methods give up the event loop while the store works.
 type customers struct {
-	db    *sql.DB
+	db    *kit.Store
 	leaks bool // removePending forgets to give its connection back
 }
 

@@ -5,7 +5,6 @@ package userservice
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,7 +15,8 @@ import (
 
 // Config of a user-service.
 type Config struct {
-	Dir     string // where its store is
+	Dir     string // where its SQLite file is
+	Store   string // URL of a PostgreSQL database to use instead, see kit.StoreConfig
 	Billing string // base URL of billing-service
 	Knobs   kit.Knobs
 	Log     *slog.Logger
@@ -25,7 +25,7 @@ type Config struct {
 // Service is a user-service, ready to be served.
 type Service struct {
 	app       *kit.App
-	db        *sql.DB
+	db        *kit.Store
 	customers customers
 	tokens    tokens
 	hasher    *kit.Hasher
@@ -46,7 +46,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user-service: %w", err)
 	}
-	db, err := kit.OpenStore(ctx, c.Dir, "user", c.Knobs.DBPool, schema)
+	db, err := kit.OpenStore(ctx, kit.StoreConfig{URL: c.Store, Dir: c.Dir, Name: "user", Pool: c.Knobs.DBPool}, schema)
 	if err != nil {
 		return nil, fmt.Errorf("user-service: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,10 @@ import (
 	"time"
 
 	"github.com/captest/captest/services/kit"
+	"github.com/captest/captest/services/kit/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Both(m).Run()) }
 
 // fakeBilling opens accounts unless told otherwise.
 type fakeBilling struct {
@@ -98,12 +102,13 @@ type fixture struct {
 	url     string
 	billing *fakeBilling
 	dir     string
+	store   string // "": SQLite, in dir
 	knobs   kit.Knobs
 }
 
 func start(t *testing.T, k kit.Knobs) *fixture {
 	t.Helper()
-	f := &fixture{billing: newFakeBilling(t), dir: t.TempDir(), knobs: k}
+	f := &fixture{billing: newFakeBilling(t), dir: t.TempDir(), store: storetest.URL(t), knobs: k}
 	f.open(t)
 	return f
 }
@@ -111,7 +116,7 @@ func start(t *testing.T, k kit.Knobs) *fixture {
 // open makes the service over the store in the fixture's directory; again, as after a crash, when there is one.
 func (f *fixture) open(t *testing.T) {
 	t.Helper()
-	s, err := New(t.Context(), Config{Dir: f.dir, Billing: f.billing.URL, Knobs: f.knobs, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(t.Context(), Config{Dir: f.dir, Store: f.store, Billing: f.billing.URL, Knobs: f.knobs, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

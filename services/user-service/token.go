@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -13,7 +12,7 @@ import (
 )
 
 // tokens is the table of access tokens.
-type tokens struct{ db *sql.DB }
+type tokens struct{ db *kit.Store }
 
 // insert keeps a token as its hash, and drops what has expired of the same customer.
 func (t tokens) insert(ctx context.Context, token, customer string, expires time.Time) error {
