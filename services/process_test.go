@@ -161,6 +161,33 @@ func TestARegistrationThatTheProcessDidNotSurviveLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestWhatWasAnsweredSurvivesAKill(t *testing.T) {
+	billing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"success":true}`) }))
+	defer billing.Close()
+	o := Options{
+		Service: "user", Profile: "phase2", Dir: t.TempDir(), Store: storetest.URL(t), Downstream: map[string]string{"billing": billing.URL},
+		Set: map[string]string{"hash_cost": "4"},
+	}
+	p := startProcess(t, o)
+	for i := range 3 { // a few restarts, each registering one more
+		email := string(rune('a'+i)) + "@load.example"
+		if status, _, answer := ask(t, "POST", p.url+"/auth/register", registration(email)); status != http.StatusCreated {
+			t.Fatalf("%s: %d %v\n%s", email, status, answer, p.log)
+		}
+		if err := p.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait()
+		p = startProcess(t, o)
+		for j := range i + 1 {
+			login := `{"email":"` + string(rune('a'+j)) + `@load.example","password":"Correct-Horse-1"}`
+			if status, _, answer := ask(t, "POST", p.url+"/auth/login", login); status != http.StatusOK {
+				t.Errorf("after kill %d, login %d: %d %v\n%s", i, j, status, answer, p.log)
+			}
+		}
+	}
+}
+
 func TestRunRefusesWhatItCannotRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -172,6 +199,7 @@ func TestRunRefusesWhatItCannotRun(t *testing.T) {
 		"a bad downstream": {Service: "user", Profile: "before", Dir: t.TempDir(), Downstream: map[string]string{"billing": "ftp://x"}},
 		"no directory":     {Service: "billing", Profile: "before", Downstream: map[string]string{"kill-bill": "http://127.0.0.1:1"}},
 		"a bad address":    {Service: "kill-bill", Profile: "before", Dir: t.TempDir(), Listen: "127.0.0.1:99999"},
+		"a bad store":      {Service: "kill-bill", Profile: "before", Dir: t.TempDir(), Store: "mysql://host/db"},
 		"a closed address": {Service: "kill-bill", Profile: "before", Dir: t.TempDir(), AddressFD: 999},
 	} {
 		if err := Run(ctx, o); err == nil || ctx.Err() != nil {

@@ -54,9 +54,19 @@ type Address struct {
 // Names lists the services in the order they start.
 func Names() []string { return []string{"kill-bill", "billing", "instance", "user"} }
 
+// Postgres says whether the service keeps its rows in PostgreSQL.
+func (o Options) Postgres() bool { return o.store().Postgres() }
+
+func (o Options) store() kit.StoreConfig {
+	return kit.StoreConfig{URL: o.Store, Dir: o.Dir, Name: o.Service}
+}
+
 // CheckStore says what is wrong with the URL of a store ("" and sqlite for files, or postgres://user@host:port/database),
 // without connecting to it and without repeating a password.
 func CheckStore(url string) error { return kit.CheckStore(url) }
+
+// HoldsPassword says whether the URL of a store has a password in it; of one that CheckStore refuses, it may say so for nothing.
+func HoldsPassword(url string) bool { return kit.HoldsPassword(url) }
 
 // RunFromEnv runs the service that the JSON in Env describes, in a process of its own: only here the knob nofile holds.
 // Kill Bill's credentials come from KILLBILL_USER, KILLBILL_PASSWORD, KILLBILL_API_KEY and KILLBILL_API_SECRET.
@@ -143,7 +153,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // logSettings writes the one line that says under what a service runs.
 func logSettings(log *slog.Logger, o Options, set settings) {
-	attrs := []any{"profile", o.Profile, "store", kit.StoreConfig{URL: o.Store, Dir: o.Dir, Name: o.Service}.String()}
+	attrs := []any{"profile", o.Profile, "store", o.store().String()}
 	for _, name := range sortedNames(set) {
 		attrs = append(attrs, name, set[name])
 	}

@@ -195,6 +195,7 @@ func TestMistakes(t *testing.T) {
 		{"empty owner", local + "allow: 10.0.0.1\nowner: ' '\n", "4:8: name who answers for the load"},
 		{"role", local + "roles: {pool.inuse: x}\n", `3:9: unknown role "pool.inuse" (did you mean "pool.in_use"?)`},
 		{"role of nothing", local + "roles: {retries: ''}\n", "3:18: name a metric"},
+		{"store of a stranger", local + "store: sqlite\n", "3:1: store belongs to the bundled services (bundled: true)"},
 		{"profile of a stranger", local + "profile: before\nset: {user.hash: loop}\n", "3:1: profile belongs to the bundled services (bundled: true)\n4:1: set belongs to the bundled services (bundled: true)"},
 		{
 			"bundled with an address", "name: x\nbundled: true\nservices: {user: {url: 'http://127.0.0.1:1', health: /}}\n",

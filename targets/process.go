@@ -66,7 +66,7 @@ func start(from *spawner, exe string, args []string, o services.Options, log *se
 
 	cmd := exec.Command(exe, args...)
 	cmd.Dir = o.Dir
-	cmd.Env = append(inherited(o.Service, os.LookupEnv), services.Env+"="+string(text))
+	cmd.Env = append(inherited(o, os.LookupEnv), services.Env+"="+string(text))
 	cmd.Stdout, cmd.Stderr = log, log // the same: one pipe. Stdin stays nil: /dev/null.
 	cmd.ExtraFiles = []*os.File{addressFD - 3: childAddress, lifelineFD - 3: childLifeline}
 	cmd.WaitDelay = drainWait
@@ -82,11 +82,14 @@ func start(from *spawner, exe string, args []string, o services.Options, log *se
 }
 
 // inherited is the environment of a service: what steers the Go runtime, where temporary files go, and Kill Bill's
-// credentials for the two that need them. Nothing else is passed on: captest's own environment may hold the secrets of a
+// credentials for the two that need them, and where PostgreSQL's password is when that is the store. Nothing else is passed on: captest's own environment may hold the secrets of a
 // scenario, and the services are what is being tested.
-func inherited(service string, lookup func(string) (string, bool)) []string {
+func inherited(o services.Options, lookup func(string) (string, bool)) []string {
 	names := []string{"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK", "GORACE", "GOCOVERDIR", "TZ", "TMPDIR"}
-	if service == "kill-bill" || service == "billing" {
+	if o.Postgres() {
+		names = append(names, "PGPASSWORD", "PGPASSFILE", "HOME") // HOME: for ~/.pgpass
+	}
+	if o.Service == "kill-bill" || o.Service == "billing" {
 		names = append(names, "KILLBILL_USER", "KILLBILL_PASSWORD", "KILLBILL_API_KEY", "KILLBILL_API_SECRET")
 	}
 	var env []string

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/captest/captest/internal/yamlfile"
+	"github.com/captest/captest/services"
 )
 
 // Bounds of a target file.
@@ -51,7 +52,10 @@ func readTarget(m *yamlfile.Map, t *Target, getenv func(string) string) {
 			t.Set[p.Name], _ = p.Value.Scalar()
 		}
 	}
-	for _, field := range []string{"profile", "set"} {
+	if v, ok := m.Get("store"); ok {
+		t.Store = readStore(v)
+	}
+	for _, field := range []string{"profile", "set", "store"} {
 		if m.Has(field) && !t.Bundled {
 			m.Key(field).Errorf("%s belongs to the bundled services (bundled: true)", field)
 		}
@@ -76,6 +80,20 @@ func readTarget(m *yamlfile.Map, t *Target, getenv func(string) string) {
 		}
 	}
 	m.Done()
+}
+
+// readStore reads the database of the bundled services. A file is passed around, so it must not hold a password.
+func readStore(v yamlfile.Value) string {
+	text, ok := v.Str()
+	if !ok {
+		return ""
+	}
+	if err := services.CheckStore(text); err != nil {
+		v.Errorf("%v", err)
+	} else if services.HoldsPassword(text) {
+		v.Errorf("leave the password out: captest takes it from PGPASSWORD or ~/.pgpass")
+	}
+	return text
 }
 
 func known(word string, words []string) bool {

@@ -8,9 +8,10 @@ import (
 
 // Patterns of the schema; the loader's own checks are the ones that count, since only they give places and reasons.
 const (
-	namePattern = `^[A-Za-z_][A-Za-z0-9_-]*$`
-	pathPattern = `^/[^ #]*$`
-	urlPattern  = `^(https?://|\{\{)`
+	namePattern  = `^[A-Za-z_][A-Za-z0-9_-]*$`
+	pathPattern  = `^/[^ #]*$`
+	storePattern = `^(sqlite$|postgres(ql)?://)`
+	urlPattern   = `^(https?://|\{\{)`
 )
 
 // JSONSchema describes target files for editors (JSON Schema 2020-12). captest itself checks with its own loader.
@@ -30,6 +31,7 @@ func JSONSchema() ([]byte, error) {
 		property{"bundled", &jsonschema.Schema{Type: "boolean", Description: "captest starts and stops the services itself."}},
 		property{"profile", text("Profile of the bundled services: before, phase1, phase2 or phase3.", namePattern)},
 		property{"set", &jsonschema.Schema{Type: "object", AdditionalProperties: scalar, Description: "Knobs of the bundled services flipped on top of the profile, such as user.hash: loop."}},
+		property{"store", text("Database of the bundled services: sqlite (files, the default) or postgres://user@host:port/database. No password: it comes from PGPASSWORD or ~/.pgpass.", storePattern)},
 		property{"allow", &jsonschema.Schema{
 			Description: "Resolved addresses that load may reach besides loopback; anything else is refused.",
 			AnyOf:       []*jsonschema.Schema{allow, {Type: "array", Items: allow.CloneSchemas(), MinItems: &one}},

@@ -55,7 +55,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 	}{
 		{string(reference), true},
 		{example, true},
-		{"name: x\nbundled: true\nprofile: before\nset: {user.hash: loop, user.workers: 1}\nservices: {user: {}}\nallow: 127.0.0.1\n", true},
+		{"name: x\nbundled: true\nprofile: before\nstore: postgres://ann@127.0.0.1/db\nset: {user.hash: loop, user.workers: 1}\nservices: {user: {}}\nallow: 127.0.0.1\n", true},
 		{head + "}}\nentyr: a\n", false},
 		{head + ", ulr: x}}\n", false},
 		{head + ", kind: other}}\n", false},

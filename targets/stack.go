@@ -134,6 +134,7 @@ func (s *Stack) launch(ctx context.Context, m *member, begun, ready string) erro
 		Profile:    s.config.Profile,
 		Set:        s.config.Set,
 		Dir:        s.config.Dir,
+		Store:      s.config.Store,
 		Downstream: s.downstream(m.name),
 	}, m.log)
 	if err != nil {

@@ -11,18 +11,30 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/captest/captest/services/kit/storetest"
 )
 
 // TestBundledStackRegistersACustomer goes the whole chain with the services as they are shipped.
 func TestBundledStackRegistersACustomer(t *testing.T) {
-	for _, profile := range []string{"before", "phase3"} {
-		t.Run(profile, func(t *testing.T) {
+	for _, x := range []struct {
+		profile string
+		store   func(testing.TB) string
+	}{{"before", nil}, {"phase3", nil}, {"phase2", storetest.Database}} {
+		profile, store, name := x.profile, "", x.profile
+		if x.store != nil {
+			name += " on PostgreSQL"
+		}
+		t.Run(name, func(t *testing.T) {
 			if testing.Short() && profile != "before" {
 				t.Skip("one profile is enough")
 			}
+			if x.store != nil {
+				store = x.store(t)
+			}
 			seen := &events{}
 			s := mustStart(t, StackConfig{
-				Profile: profile, Set: map[string]string{"hash_cost": "4"}, Dir: filepath.Join(t.TempDir(), "services"),
+				Profile: profile, Set: map[string]string{"hash_cost": "4"}, Store: store, Dir: filepath.Join(t.TempDir(), "services"),
 				ReadyTimeout: patience, StopTimeout: patience, OnEvent: seen.add,
 			})
 			pids, target := s.PIDs(), s.Target()

@@ -25,6 +25,9 @@ type StackConfig struct {
 	// Profile and Set choose the knobs of the services (services.CheckKnobs).
 	Profile string
 	Set     map[string]string
+	// Store is the URL of a PostgreSQL database the services keep their rows in, each in a schema of its own, instead of
+	// SQLite files in Dir (services.CheckStore). Its password may be in PGPASSWORD or ~/.pgpass.
+	Store string
 	// Dir is the scratch folder of this stack: stores and one <service>.log each. It is made when missing (0700) and must
 	// not be shared by two stacks that run at once.
 	Dir string
@@ -97,6 +100,9 @@ func (c StackConfig) complete() (StackConfig, error) {
 	}
 	if c.Args == nil {
 		c.Args = []string{"serve-one"}
+	}
+	if err := services.CheckStore(c.Store); err != nil {
+		return c, fmt.Errorf("bundled services: store: %w", err)
 	}
 	if c.ReadyTimeout < 0 || c.StopTimeout < 0 || c.LogLimit < 0 {
 		return c, errors.New("bundled services: time-outs and the log limit must not be negative")

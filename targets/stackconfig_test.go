@@ -88,6 +88,7 @@ func TestStackConfigMistakes(t *testing.T) {
 		"negative time-out": {Dir: "x", ReadyTimeout: -1},
 		"negative stop":     {Dir: "x", StopTimeout: -1},
 		"negative log":      {Dir: "x", LogLimit: -1},
+		"bad store":         {Dir: "x", Store: "mysql://host/db"},
 	} {
 		if _, err := c.complete(); err == nil {
 			t.Errorf("%s: accepted", name)

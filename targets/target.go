@@ -13,6 +13,7 @@ type Target struct {
 	Entry   string            // service that steps go to unless they say otherwise
 	Profile string            // of the bundled stack; "" for others
 	Set     map[string]string // knobs of the bundled stack flipped on top of the profile
+	Store   string            // URL of the bundled stack's database, see services.CheckStore; "" for SQLite files
 	Bundled bool              // captest starts and stops it
 	// Allow lists the addresses load may reach besides loopback. Names are resolved; what counts is the address dialled.
 	Allow []netip.Prefix

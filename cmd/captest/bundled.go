@@ -46,7 +46,7 @@ func (b *bundled) start(ctx context.Context, t *targets.Target) (*targets.Target
 	}
 	fmt.Fprintf(b.stderr, "starting the bundled services, profile %s …\n", t.Profile)
 	stack, err := targets.StartStack(ctx, targets.StackConfig{
-		Profile: t.Profile, Set: t.Set, Dir: dir, LogDir: filepath.Join(b.folder.Dir(), "services"), ReadyTimeout: 30 * time.Second, OnEvent: b.event,
+		Profile: t.Profile, Set: t.Set, Dir: dir, Store: t.Store, LogDir: filepath.Join(b.folder.Dir(), "services"), ReadyTimeout: 30 * time.Second, OnEvent: b.event,
 	})
 	if err != nil {
 		b.clean(dir)

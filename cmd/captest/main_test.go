@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	os.Unsetenv("CAPTEST_STORE") // the tests choose their stores themselves
 	os.Exit(m.Run())
 }
 

@@ -30,6 +30,7 @@ type runOptions struct {
 	allowHost   []string
 	maxDuration time.Duration
 	storeDir    string
+	store       string
 
 	users      uint64
 	concurrent int
@@ -51,6 +52,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
 	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
 	f.StringVar(&o.storeDir, "store-dir", "", "keep the bundled services' databases in this folder (default: a temporary one, removed at the end)")
+	addStore(f, &o.store)
 	f.Uint64Var(&o.users, "users", 0, "fixed load: journeys in all")
 	f.IntVar(&o.concurrent, "concurrent", 0, "fixed load: virtual users at a time")
 	f.StringVar(&o.rate, "rate", "", "fixed load: arrivals, like 5, 5/s or 300/min")

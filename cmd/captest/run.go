@@ -67,6 +67,11 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 		if err := services.CheckKnobs(target.Profile, target.Set); err != nil {
 			return invalid(err)
 		}
+		if target.Store, err = chooseStore(e, o.store, target.Store); err != nil {
+			return invalid(err)
+		}
+	} else if o.store != "" {
+		return invalid(errors.New("--store is for the bundled services; this target keeps its rows itself"))
 	}
 	effort, err := experiment.ParseEffort(o.effort)
 	if err != nil {

@@ -20,9 +20,9 @@ var servePorts = map[string]int{"user": 8001, "instance": 8003, "billing": 8004,
 
 func newServe(e *env) *cobra.Command {
 	var (
-		profile, dir string
-		set          map[string]string
-		free         bool
+		profile, dir, store string
+		set                 map[string]string
+		free                bool
 	)
 	c := &cobra.Command{
 		Use:   "serve [SERVICE…]",
@@ -37,16 +37,21 @@ billing 8004, kill-bill 8080.
 			if err := services.CheckKnobs(profile, set); err != nil {
 				return invalid(err)
 			}
+			store, err := chooseStore(e, store, "")
+			if err != nil {
+				return invalid(err)
+			}
 			ports := servePorts
 			if free {
 				ports = nil
 			}
-			return runServe(c.Context(), e, targets.StackConfig{Profile: profile, Set: set, Dir: dir, Only: only, Ports: ports})
+			return runServe(c.Context(), e, targets.StackConfig{Profile: profile, Set: set, Dir: dir, Store: store, Only: only, Ports: ports})
 		},
 	}
 	c.Flags().StringVar(&profile, "profile", "phase2", "one of "+strings.Join(services.Profiles(), ", "))
 	c.Flags().StringToStringVar(&set, "set", nil, "flip one knob: KNOB=VALUE or SERVICE.KNOB=VALUE (repeatable)")
 	c.Flags().StringVar(&dir, "store-dir", "", "keep databases and logs in this folder (default: a temporary one, removed at the end)")
+	addStore(c.Flags(), &store)
 	c.Flags().BoolVar(&free, "free-ports", false, "take free ports instead of the usual ones")
 	return c
 }

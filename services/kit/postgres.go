@@ -86,15 +86,24 @@ func parsePostgres(text string) (*pgx.ConnConfig, error) {
 	}
 }
 
+// HoldsPassword says whether a well-formed URL of a store has a password in it.
+func HoldsPassword(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return true
+	}
+	_, has := u.User.Password()
+	return has || u.Query().Has("password") || u.Query().Has("sslpassword")
+}
+
 // mayHoldPassword errs on the safe side: of a malformed URL nobody can say where the password is.
 func mayHoldPassword(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil {
 		return true
 	}
-	_, has := u.User.Password()
 	rest := strings.ToLower(u.EscapedPath() + u.RawQuery + u.EscapedFragment())
-	return has || strings.ContainsAny(rest, "@%:") || strings.Contains(rest, "pass")
+	return HoldsPassword(text) || strings.ContainsAny(rest, "@%:") || strings.Contains(rest, "pass")
 }
 
 // postgresPlace names user, host and database of a URL; host is a folder for a Unix socket.

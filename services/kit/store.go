@@ -52,14 +52,14 @@ func OpenStore(ctx context.Context, c StoreConfig, schema string) (*Store, error
 		return nil, fmt.Errorf("store %s: %w", c.Name, err)
 	}
 	s := &Store{statements: statements{on: db}, db: db}
-	if c.postgres() {
+	if c.Postgres() {
 		s.rewrite = numbered
 	}
 	return s, nil
 }
 
 func (c StoreConfig) open(ctx context.Context, schema string) (*sql.DB, error) {
-	if c.postgres() {
+	if c.Postgres() {
 		return openPostgres(ctx, c, schema)
 	}
 	if err := CheckStore(c.URL); err != nil {
@@ -75,13 +75,14 @@ func (c StoreConfig) pooled(db *sql.DB) *sql.DB {
 	return db
 }
 
-func (c StoreConfig) postgres() bool {
+// Postgres says whether the store is PostgreSQL.
+func (c StoreConfig) Postgres() bool {
 	return strings.HasPrefix(c.URL, "postgres://") || strings.HasPrefix(c.URL, "postgresql://")
 }
 
 // String names the place: the file, or the database as postgres://user@host:port/database.
 func (c StoreConfig) String() string {
-	if c.postgres() {
+	if c.Postgres() {
 		return postgresPlace(c.URL)
 	}
 	return c.file()
@@ -91,7 +92,7 @@ func (c StoreConfig) String() string {
 // password.
 func CheckStore(url string) error {
 	c := StoreConfig{URL: url}
-	if c.postgres() {
+	if c.Postgres() {
 		_, err := parsePostgres(url)
 		return err
 	}
