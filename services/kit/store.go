@@ -51,11 +51,33 @@ func OpenStore(ctx context.Context, c StoreConfig, schema string) (*Store, error
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", c.Name, err)
 	}
+	if err := fillPool(ctx, db, c.Pool); err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: open %d connections: %w", c.Name, c.Pool, err), db.Close())
+	}
 	s := &Store{statements: statements{on: db}, db: db}
 	if c.Postgres() {
 		s.rewrite = numbered
 	}
 	return s, nil
+}
+
+// fillPool opens every connection of the pool at the start. Opened when they are first needed, they would fail for want of
+// a descriptor or of a place at the server in the very moment that the service is full.
+func fillPool(ctx context.Context, db *sql.DB, size int) (err error) {
+	var all []*sql.Conn
+	defer func() {
+		for _, c := range all {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	for range size {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	return nil
 }
 
 func (c StoreConfig) open(ctx context.Context, schema string) (*sql.DB, error) {

@@ -67,11 +67,14 @@ func URL(t testing.TB) string {
 	for _, name := range []string{serverEnv, requireEnv} {
 		_ = os.Getenv(name)
 	}
-	if os.Getenv(halfEnv) == "" {
+	if !Postgres() {
 		return ""
 	}
 	return Database(t)
 }
+
+// Postgres says whether this is the half of PostgreSQL, for a test in which the store does not matter and time does.
+func Postgres() bool { return os.Getenv(halfEnv) != "" }
 
 // Database makes a database on the PostgreSQL server for one test, and skips the test where there is no server.
 func Database(t testing.TB) string {
