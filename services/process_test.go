@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +22,10 @@ import (
 // TestMain lets the test binary be re-executed as one service, as captest re-executes itself.
 func TestMain(m *testing.M) {
 	if os.Getenv(Env) != "" {
-		if err := RunFromEnv(context.Background(), os.Getenv, os.Stderr); err != nil {
+		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		err := RunFromEnv(ctx, os.Getenv, os.Stderr)
+		cancel()
+		if err != nil {
 			_, _ = io.WriteString(os.Stderr, "error: "+err.Error()+"\n")
 			os.Exit(1)
 		}
