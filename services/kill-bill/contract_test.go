@@ -2,6 +2,7 @@ package killbill
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"strings"
@@ -97,6 +98,9 @@ func TestRefusals(t *testing.T) {
 		{"absent id", "GET", account + "/" + absent, "", nil, 404, api, 3002.0, "Account does not exist for id " + absent},
 		{"absent parent", "POST", account, `{"parentAccountId":"` + absent + `"}`, nil, 404, api, 3002.0, absent},
 		{"no creator", "POST", account, `{}`, map[string]string{headerCreatedBy: "-"}, 400, illegal, nil, "Header X-Killbill-CreatedBy needs to be set"},
+		{"no creator of a closing", "DELETE", taken, "", map[string]string{headerCreatedBy: "-"}, 400, illegal, nil, "Header X-Killbill-CreatedBy needs to be set"},
+		{"closing of nobody", "DELETE", account + "/" + absent, "", nil, 404, api, 3002.0, "Account does not exist for id " + absent},
+		{"states of nobody", "GET", account + "/" + absent + "/block", "", nil, 404, api, 3002.0, absent},
 		{"no creator of a tag", "POST", taken + "/tags", `["` + autoPayOff + `"]`, map[string]string{headerCreatedBy: "-"}, 400, illegal, nil, "X-Killbill-CreatedBy"},
 		{"empty body", "POST", account, ``, nil, 400, illegal, nil, "AccountJson body should be specified"},
 		{"null body", "POST", account, `null`, nil, 400, illegal, nil, "AccountJson body should be specified"},
@@ -190,6 +194,8 @@ func TestWhatIsNotThere(t *testing.T) {
 		{"GET", "/1.0/kb/accounts/11111111-2222-4333-8444-5555555555-5", 404, ""},
 		{"GET", "/elsewhere", 404, ""},
 		{"PUT", "/1.0/kb/accounts", 405, "GET,POST,HEAD"},
+		{"PUT", "/1.0/kb/accounts/11111111-2222-4333-8444-555555555555", 405, "DELETE,GET,HEAD"},
+		{"DELETE", "/1.0/kb/accounts/not-a-uuid", 404, ""},
 	} {
 		a := s.ask(c.method, c.path, "", nil)
 		if a.status != c.status || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") || a.header.Get("Allow") != c.allow {
@@ -225,11 +231,57 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	if a := s.ask("GET", "/1.0/kb/accounts?externalKey=same", "", ann); a.status != 404 {
 		t.Errorf("ann reads bob's account by key: %d", a.status)
 	}
+	if a := s.ask("DELETE", bobs, "", ann); a.status != 404 {
+		t.Errorf("ann closes bob's account: %d", a.status)
+	}
 	if a := s.ask("POST", bobs+"/tags", `["`+autoPayOff+`"]`, ann); a.status != 404 {
 		t.Errorf("ann tags bob's account: %d", a.status)
 	}
 	if a := s.ask("POST", "/1.0/kb/accounts", `{"externalKey":"same"}`, ann); a.status != 201 {
 		t.Errorf("the same key for another tenant: %d %s", a.status, a.body)
+	}
+}
+
+// A closed account stays where it was: only its blocking state shows that it is closed.
+func TestAClosedAccountStays(t *testing.T) {
+	s := serveSite(t, quick(t))
+	path := s.create(`{"externalKey":"k","name":"Ann"}`)
+	before := s.ask("GET", path, "", nil)
+	if a := s.ask("GET", path+"/block", "", nil); a.status != 200 || a.body != "[]" {
+		t.Errorf("states of an open account: %d %s", a.status, a.body)
+	}
+	var when any
+	for range 2 { // the second time changes nothing
+		a := s.ask("DELETE", path+"?cancelAllSubscriptions=true&removeFutureNotifications=false", "", map[string]string{"Content-Type": "-"})
+		if a.status != 204 || a.body != "" || a.header.Get("Content-Type") != "" {
+			t.Fatalf("%d %q %v", a.status, a.body, a.header)
+		}
+		var states []map[string]any
+		if a = s.ask("GET", path+"/block", "", nil); json.Unmarshal([]byte(a.body), &states) != nil || len(states) != 1 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		if when == nil {
+			when = states[0]["effectiveDate"]
+		}
+		want := map[string]any{
+			"blockedId": strings.TrimPrefix(path, "/1.0/kb/accounts/"), "stateName": "CLOSE_ACCOUNT", "service": "account-service",
+			"isBlockChange": true, "isBlockEntitlement": false, "isBlockBilling": false, "effectiveDate": when, "type": "ACCOUNT", "auditLogs": []any{},
+		}
+		if diff := cmp.Diff(want, states[0]); diff != "" {
+			t.Errorf("state (-want +got):\n%s", diff)
+		}
+	}
+	for _, where := range []string{path, "/1.0/kb/accounts?externalKey=k"} {
+		if a := s.ask("GET", where, "", nil); a.status != 200 || a.body != before.body {
+			t.Errorf("%s: %d %s", where, a.status, a.body)
+		}
+	}
+	if a := s.ask("POST", "/1.0/kb/accounts", `{"externalKey":"k"}`, nil); a.status != 409 {
+		t.Errorf("the key of a closed account: %d", a.status)
+	}
+	timers := s.ask("GET", "/1.0/metrics", "", nil).object(t)["timers"].(map[string]any)
+	if m, _ := timers["kb_resource./1_0/kb/accounts.closeAccount.DELETE.2xx.204"].(map[string]any); m["count"] != 2.0 {
+		t.Errorf("timer %v", m)
 	}
 }
 

@@ -18,6 +18,8 @@ func kbRoutes() []route {
 		{pattern: "POST " + accounts, resource: accounts, method: "createAccount", handle: createAccount},
 		{pattern: "GET " + accounts, resource: accounts, method: "getAccountByKey", handle: getAccountByKey},
 		{pattern: "GET " + accounts + "/{id}", resource: accounts, method: "getAccount", handle: getAccount},
+		{pattern: "DELETE " + accounts + "/{id}", resource: accounts, method: "closeAccount", handle: closeAccount},
+		{pattern: "GET " + accounts + "/{id}/block", resource: accounts, method: "getBlockingStates", handle: getBlockingStates},
 		{pattern: "POST " + accounts + "/{id}/tags", resource: accounts, method: "createAccountTags", handle: createTags},
 		{pattern: "GET " + accounts + "/{id}/tags", resource: accounts, method: "getAccountTags", handle: getTags},
 		{pattern: "POST " + subscriptions, resource: subscriptions, method: "createSubscription", handle: createSubscription},
@@ -45,7 +47,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) elsewhere(mux *http.ServeMux) http.HandlerFunc {
 	nothing := route{handle: func(c *call) reply {
 		var allow []string
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost} {
 			other := c.r.Clone(c.r.Context())
 			other.Method = method
 			if _, pattern := mux.Handler(other); pattern != "/1.0/kb/" {

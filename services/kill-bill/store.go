@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS tags (
 	created_at BIGINT NOT NULL, -- Unix nanoseconds
 	UNIQUE (account_id, definition_id)
 );
+CREATE TABLE IF NOT EXISTS blocking_states (
+	blocked_id TEXT NOT NULL, state TEXT NOT NULL, service TEXT NOT NULL, type TEXT NOT NULL, effective_date TEXT NOT NULL,
+	created_by TEXT NOT NULL, UNIQUE (blocked_id, service)
+);
 CREATE TABLE IF NOT EXISTS subscriptions (
 	id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, account_id TEXT NOT NULL, json TEXT NOT NULL, created_by TEXT NOT NULL
 );`
