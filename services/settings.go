@@ -48,6 +48,7 @@ func (s settings) kit() kit.Knobs {
 		Shutdown:        s["shutdown"],
 		ShutdownTimeout: s.span("shutdown_timeout"),
 		KillBillCalls:   s.number("kill_bill_calls"),
+		Settle:          s.span("settle_after"),
 		DBPool:          s.number("db_pool"),
 		NoFile:          s.number("nofile"),
 	}

@@ -20,7 +20,8 @@ type Request struct {
 	Body []byte
 }
 
-// Handler answers one request. An error that is a *Problem is shown to the caller; any other is a 500.
+// Handler answers one request. An error that is a *Problem is shown to the caller; http.ErrAbortHandler cuts the
+// connection, where any answer might be untrue; any other is a 500.
 type Handler func(ctx context.Context, r *Request) (Reply, error)
 
 // App is what every service has around its own handlers. A request passes
@@ -97,6 +98,10 @@ func (a *App) Handle(pattern string, h Handler) {
 				writeJSON(w, reply.Status, reply.Body)
 				return
 			}
+			if errors.Is(err, http.ErrAbortHandler) {
+				a.log.Error("not answered", "route", pattern, "error", err.Error())
+				panic(http.ErrAbortHandler)
+			}
 			if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 				w.WriteHeader(statusClientGone)
 				return
@@ -141,7 +146,10 @@ func (a *App) onLoop(w http.ResponseWriter, r *http.Request, route string, h htt
 		r = r.WithContext(context.WithValue(r.Context(), loopKey{}, loop))
 	}
 	defer func() {
-		if v := recover(); v != nil {
+		if v := recover(); v == http.ErrAbortHandler {
+			sw.status = http.StatusInternalServerError // in the metrics only
+			panic(v)
+		} else if v != nil {
 			a.log.Error("handler panicked", "route", route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			if !sw.wrote {
 				(&Problem{Status: http.StatusInternalServerError, Message: "internal error"}).write(sw)

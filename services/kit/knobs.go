@@ -46,7 +46,8 @@ type Knobs struct {
 	Shutdown        string        // Graceful or Abrupt
 	ShutdownTimeout time.Duration // how long a graceful shutdown waits for requests in flight
 
-	KillBillCalls int // Kill Bill calls per account: 4 or 2
-	DBPool        int // connections to the store
-	NoFile        int // descriptor limit, soft and hard; 0: as inherited
+	KillBillCalls int           // Kill Bill calls per account: 4 or 2
+	Settle        time.Duration // age at which something half done is left behind; see SettleAfter
+	DBPool        int           // connections to the store
+	NoFile        int           // descriptor limit, soft and hard; 0: as inherited
 }

@@ -151,6 +151,16 @@ func (c *Conn) Close() error { return c.conn.Close() }
 // Begin starts a transaction that is going to write; the caller commits it or rolls it back.
 func (s *Store) Begin(ctx context.Context) (*Tx, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
+	return s.begun(tx, err)
+}
+
+// Begin is a Store's, on this connection.
+func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
+	tx, err := c.conn.BeginTx(ctx, nil)
+	return c.begun(tx, err)
+}
+
+func (s statements) begun(tx *sql.Tx, err error) (*Tx, error) {
 	if err != nil {
 		return nil, err
 	}
