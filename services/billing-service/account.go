@@ -2,9 +2,7 @@ package billingservice
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -12,38 +10,6 @@ import (
 
 	"github.com/captest/captest/services/kit"
 )
-
-const schema = `
-CREATE TABLE IF NOT EXISTS accounts (
-	customer_id          TEXT PRIMARY KEY,
-	kill_bill_account_id TEXT NOT NULL,
-	created_at           BIGINT NOT NULL    -- Unix milliseconds
-);
-`
-
-// accounts is the table. Its methods give up the event loop while the store works.
-type accounts struct{ db *kit.Store }
-
-// find gives the Kill Bill account of a customer, "" when there is none.
-func (t accounts) find(ctx context.Context, customer string) (id string, err error) {
-	defer kit.Await(ctx)()
-	err = t.db.QueryRowContext(ctx, `SELECT kill_bill_account_id FROM accounts WHERE customer_id = ?`, customer).Scan(&id)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("accounts: %w", err)
-	}
-	return id, nil
-}
-
-// keep remembers an account. Of two requests for one customer at once, both found the same account at Kill Bill.
-func (t accounts) keep(ctx context.Context, customer, id string) error {
-	defer kit.Await(ctx)()
-	_, err := t.db.ExecContext(ctx, `INSERT INTO accounts (customer_id, kill_bill_account_id, created_at) VALUES (?, ?, ?)
-		ON CONFLICT (customer_id) DO NOTHING`, customer, id, time.Now().UnixMilli())
-	if err != nil {
-		return fmt.Errorf("accounts: %w", err)
-	}
-	return nil
-}
 
 // opening is the body of POST /api/billing/accounts/.
 type opening struct {
@@ -80,8 +46,12 @@ type opened struct {
 	Message           string `json:"message"`
 }
 
-// create opens a customer's account. Asking again gives the same account, also after a failure half way: Kill Bill
-// knows it by the customer's id.
+// create opens a customer's account. Asking again for an open account gives the same one, and an attempt that died half
+// way is taken up again until the closer gets to it.
+//
+// Its promise is that a failure answered with any status but 500 leaves no account, now or later: before the answer, the
+// row says either nothing (Kill Bill surely made nothing) or closing, and the closer does what the row says. A 500 means
+// that the store failed, and promises nothing: who gets it, or no answer at all, asks for a DELETE.
 func (s *Service) create(ctx context.Context, r *kit.Request) (kit.Reply, error) {
 	var in opening
 	if err := r.Decode(&in); err != nil {
@@ -90,39 +60,116 @@ func (s *Service) create(ctx context.Context, r *kit.Request) (kit.Reply, error)
 	if err := in.check(); err != nil {
 		return kit.Reply{}, err
 	}
-	id, err := s.accounts.find(ctx, in.CustomerID)
+	release, err := s.underWay.claim(ctx, in.CustomerID)
 	if err != nil {
 		return kit.Reply{}, err
 	}
-	message := "account exists"
-	if id == "" {
-		message = "account created"
-		if id, err = s.killBill.open(ctx, in); err != nil {
-			var open *kit.OpenError
-			if errors.As(err, &open) {
-				s.app.Shed("breaker")
-			}
-			if ctx.Err() != nil {
-				return kit.Reply{}, ctx.Err()
-			}
-			return kit.Reply{}, kit.Downstream("Kill Bill did not open the account", err)
-		}
-		if err := s.accounts.keep(ctx, in.CustomerID, id); err != nil {
+	defer release()
+	fresh, err := s.accounts.begin(ctx, in.CustomerID, s.closing.after)
+	if err != nil {
+		return kit.Reply{}, err
+	}
+	if !fresh {
+		row, err := s.accounts.find(ctx, in.CustomerID)
+		switch {
+		case err != nil:
 			return kit.Reply{}, err
+		case row.state == open:
+			return kit.Reply{Status: http.StatusOK, Body: opened{true, row.killBillID, in.CustomerID, "account exists"}}, nil
+		case row.state != stateOpening:
+			return kit.Reply{}, errClosed()
 		}
 	}
-	return kit.Reply{Status: http.StatusOK, Body: opened{true, id, in.CustomerID, message}}, nil
+	id, nothing, err := s.killBill.open(ctx, in)
+	if err != nil {
+		return kit.Reply{}, s.giveUp(ctx, in.CustomerID, id, fresh && nothing, err)
+	}
+	if err := s.keep(ctx, in.CustomerID, id); err != nil {
+		return kit.Reply{}, err
+	}
+	return kit.Reply{Status: http.StatusOK, Body: opened{true, id, in.CustomerID, "account created"}}, nil
 }
 
-// get shows a customer's account.
+func errClosed() error {
+	return &kit.Problem{Status: http.StatusConflict, Message: "this customer's account is closed; a new customer needs a new customer_id"}
+}
+
+// lastStep bounds what is written after Kill Bill has spoken, which goes on when the client has gone.
+func lastStep(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+}
+
+// giveUp writes down what a failure of Kill Bill leaves, and gives the answer.
+func (s *Service) giveUp(ctx context.Context, customer, id string, nothing bool, cause error) error {
+	step, cancel := lastStep(ctx)
+	defer cancel()
+	var err error
+	if nothing {
+		err = s.accounts.forget(step, customer)
+	} else {
+		err = s.accounts.abandon(step, customer, id, s.closing.after)
+	}
+	var breaker *kit.OpenError
+	if errors.As(cause, &breaker) {
+		s.app.Shed("breaker")
+	}
+	switch {
+	case err != nil:
+		return storeFailed(errors.Join(cause, err))
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return kit.Downstream("Kill Bill did not open the account", cause)
+	}
+}
+
+// keep makes the account open, unless somebody has asked meanwhile that it be closed.
+func (s *Service) keep(ctx context.Context, customer, id string) error {
+	step, cancel := lastStep(ctx)
+	defer cancel()
+	kept, err := s.accounts.keep(step, customer, id)
+	if err == nil && kept {
+		return nil
+	}
+	if abandoned := s.accounts.abandon(step, customer, id, s.closing.after); err != nil || abandoned != nil {
+		return storeFailed(errors.Join(err, abandoned))
+	}
+	return errClosed()
+}
+
+// storeFailed is the 500 that promises nothing, also where the store only took too long.
+func storeFailed(cause error) error {
+	return &kit.Problem{Status: http.StatusInternalServerError, Message: "internal error", Cause: cause}
+}
+
+// get shows a customer's account. One that is not open yet, or no more, is none.
 func (s *Service) get(ctx context.Context, r *kit.Request) (kit.Reply, error) {
 	customer := r.PathValue("customer_id")
-	id, err := s.accounts.find(ctx, customer)
+	row, err := s.accounts.find(ctx, customer)
 	if err != nil {
 		return kit.Reply{}, err
 	}
-	if id == "" {
+	if row.state != open {
 		return kit.Reply{}, &kit.Problem{Status: http.StatusNotFound, Message: "this customer has no account"}
 	}
-	return kit.Reply{Status: http.StatusOK, Body: opened{true, id, customer, "account found"}}, nil
+	return kit.Reply{Status: http.StatusOK, Body: opened{true, row.killBillID, customer, "account found"}}, nil
+}
+
+// remove has a customer's account closed, and any that is still to be opened refused. 202: it is written down, and the
+// closer will see to it whatever happens. Asking again changes nothing.
+func (s *Service) remove(ctx context.Context, r *kit.Request) (kit.Reply, error) {
+	customer := r.PathValue("customer_id")
+	f := kit.Fields{}
+	f.Text("customer_id", customer, 1, 255)
+	if err := f.Err(); err != nil {
+		return kit.Reply{}, err
+	}
+	if err := s.accounts.close(ctx, customer, s.closing.after); err != nil {
+		return kit.Reply{}, err
+	}
+	return kit.Reply{Status: http.StatusAccepted, Body: struct {
+		Success    bool   `json:"success"`
+		CustomerID string `json:"customer_id"`
+		Message    string `json:"message"`
+	}{true, customer, "the account will be closed"}}, nil
 }

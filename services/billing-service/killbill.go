@@ -70,10 +70,11 @@ func (k *killBill) tenant(ctx context.Context) error {
 	return nil
 }
 
-// open gives the id of the customer's account, which it makes unless it is there.
-func (k *killBill) open(ctx context.Context, o opening) (id string, err error) {
+// open gives the id of the customer's account, which it makes unless it is there. With an error, the id is given as far
+// as it is known, and nothing says that Kill Bill surely made no account.
+func (k *killBill) open(ctx context.Context, o opening) (id string, nothing bool, err error) {
 	if err := k.tenant(ctx); err != nil {
-		return "", err
+		return "", true, err
 	}
 	if k.calls == 4 {
 		return k.openIn4(ctx, o)
@@ -85,47 +86,86 @@ func (k *killBill) open(ctx context.Context, o opening) (id string, err error) {
 //
 // Under the knob error_path=leaks the answer to the first look-up is still open when a later call fails, and the early
 // return forgets it: one connection lost for each failure.
-func (k *killBill) openIn4(ctx context.Context, o opening) (string, error) {
+func (k *killBill) openIn4(ctx context.Context, o opening) (id string, nothing bool, err error) {
 	id, first, err := k.find(ctx, o.CustomerID)
 	if err != nil {
-		return "", err
+		return "", true, err
 	}
 	if id == "" {
 		if _, err := k.create(ctx, o); err != nil {
-			return "", err
+			return "", refused(err), err
 		}
 		var second *kit.Answer
 		if id, second, err = k.find(ctx, o.CustomerID); err != nil {
-			return "", err
+			return "", false, err
 		}
 		if id == "" {
-			return "", fmt.Errorf("kill-bill: no account for the key just created (status %d)", second.Status)
+			return "", false, fmt.Errorf("kill-bill: no account for the key just created (status %d)", second.Status)
 		}
 	}
 	if err := k.tag(ctx, id); err != nil {
-		return "", err
+		return id, false, err
 	}
 	first.Close()
-	return id, nil
+	return id, false, nil
 }
 
 // openIn2 creates at once and takes the id from the Location header; only a customer who has an account costs a look-up.
-func (k *killBill) openIn2(ctx context.Context, o opening) (string, error) {
-	id, err := k.create(ctx, o)
-	if err != nil {
-		return "", err
+func (k *killBill) openIn2(ctx context.Context, o opening) (id string, nothing bool, err error) {
+	if id, err = k.create(ctx, o); err != nil {
+		return "", refused(err), err
 	}
 	if id == "" {
 		var answer *kit.Answer
 		if id, answer, err = k.find(ctx, o.CustomerID); err != nil {
-			return "", err
+			return "", false, err
 		}
 		answer.Close()
 		if id == "" {
-			return "", errors.New("kill-bill: it says the account exists, but finds none for the key")
+			return "", false, errors.New("kill-bill: it says the account exists, but finds none for the key")
 		}
 	}
-	return id, k.tag(ctx, id)
+	return id, false, k.tag(ctx, id)
+}
+
+// refused says whether a failed create surely made nothing: Kill Bill refused it as wrong, or it was never sent. A 5xx
+// says neither, and no answer says nothing at all.
+func refused(err error) bool {
+	var status *kit.StatusError
+	var open *kit.OpenError
+	return errors.As(err, &open) || errors.As(err, &status) && status.Status >= 400 && status.Status < 500
+}
+
+// close closes an account. Kill Bill keeps it, under its key, as closed; one that it does not know is closed as well.
+// Whatever the customer had there in the meantime ends with it, and no debt is left.
+func (k *killBill) close(ctx context.Context, id string) error {
+	answer, err := k.do(ctx, http.MethodDelete, "/1.0/kb/accounts/"+id+"?cancelAllSubscriptions=true&writeOffUnpaidInvoices=true&removeFutureNotifications=true", nil)
+	if err != nil {
+		return err
+	}
+	switch {
+	case answer.Status == http.StatusNoContent, answer.Status == http.StatusOK: // older ones answer 200
+		return nil
+	case code(answer) == codeNoAccountID:
+		return nil
+	default:
+		return failed("close account", answer)
+	}
+}
+
+// Codes of Kill Bill's own 404s. One without is a proxy's, or that of a Kill Bill still starting, and says nothing.
+const (
+	codeNoAccountID  = 3002
+	codeNoAccountKey = 3003
+)
+
+// code is Kill Bill's code in an error answer, 0 when there is none.
+func code(answer *kit.Answer) int {
+	var refusal struct {
+		Code int `json:"code"`
+	}
+	_ = json.Unmarshal(answer.Body, &refusal) // not JSON: no code
+	return refusal.Code
 }
 
 // find looks an account up by the customer's id; "" when there is none. The answer may still be open.

@@ -5,6 +5,7 @@ package billingservice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -29,10 +30,11 @@ type Service struct {
 	accounts accounts
 	client   *kit.Client
 	killBill *killBill
-	log      *slog.Logger
+	underWay *underWay
+	closing  *closing
 }
 
-// New opens the store, sets up the routes and has Kill Bill make the tenant, or leaves that to the first account when
+// New opens the store, sets up the routes, starts the closer and has Kill Bill make the tenant, or leaves that to the first account when
 // Kill Bill cannot be reached yet.
 func New(ctx context.Context, c Config) (*Service, error) {
 	m := kit.NewMetrics()
@@ -46,11 +48,15 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	}
 	s := &Service{
 		app: kit.NewApp(c.Knobs, db, "billing", m, c.Log, client), db: db, accounts: accounts{db},
-		client: client, killBill: newKillBill(client, c.Access, c.Knobs.KillBillCalls), log: c.Log,
+		client: client, killBill: newKillBill(client, c.Access, c.Knobs.KillBillCalls), underWay: newUnderWay(),
+	}
+	if s.closing, err = newClosing(c, s.accounts, s.underWay, m); err != nil {
+		return nil, errors.Join(fmt.Errorf("billing-service: %w", err), s.Close())
 	}
 	s.app.Handle("POST /api/billing/accounts/{$}", s.create)
 	s.app.Handle("POST /api/billing/accounts", s.create)
 	s.app.Handle("GET /api/billing/accounts/{customer_id}", s.get)
+	s.app.Handle("DELETE /api/billing/accounts/{customer_id}", s.remove)
 	s.killBill.introduce(ctx, c.Log)
 	return s, nil
 }
@@ -61,8 +67,9 @@ func (s *Service) Handler() http.Handler { return s.app }
 // App is what the service is served with: its event loops and its drain.
 func (s *Service) App() *kit.App { return s.app }
 
-// Close closes the pooled connections and the store.
+// Close stops the closer and closes the pooled connections and the store.
 func (s *Service) Close() error {
+	s.closing.stop()
 	s.client.Close()
 	return s.db.Close()
 }
