@@ -17,7 +17,7 @@ func TestRegister(t *testing.T) {
 	if c["email"] != "ada@load.example" || c["first_name"] != "Ada" || c["last_name"] != "King" || c["requires_verification"] != true {
 		t.Errorf("customer %v", c)
 	}
-	if !f.billing.has(c["id"].(string)) {
+	if !f.billing.open(c["id"].(string)) {
 		t.Error("billing has no account for the customer")
 	}
 	if status, answer := f.register(t, " ADA@load.example "); status != http.StatusConflict || answer["success"] != false {
@@ -137,6 +137,7 @@ func TestEveryMetricHasItsName(t *testing.T) {
 		`http_client_pool_wait_seconds_total{downstream="billing"}`,
 		`http_client_request_duration_seconds_count{downstream="billing"} 1`, `http_client_requests_total{downstream="billing",status="200"} 1`,
 		`circuit_breaker_state{downstream="billing"} 0`, `requests_shed_total{reason="admission"} 0`, `requests_shed_total{reason="breaker"} 0`, `requests_shed_total{reason="hash_queue"} 0`,
+		"registrations_unsettled 0", `registrations_settled_total{outcome="confirmed"} 0`,
 		`go_sql_max_open_connections{db_name="user"} 5`, `go_sql_wait_duration_seconds_total{db_name="user"}`,
 	} {
 		if !strings.Contains(text, want) {

@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS customers (
 	created_at    BIGINT NOT NULL           -- Unix milliseconds
 );
 CREATE INDEX IF NOT EXISTS customers_pending ON customers (created_at) WHERE state = 'pending';
+CREATE TABLE IF NOT EXISTS undone (     -- customers that are no more, whose account billing may still have or yet open
+	customer_id TEXT PRIMARY KEY,
+	since       BIGINT NOT NULL             -- Unix milliseconds
+);
 CREATE TABLE IF NOT EXISTS tokens (
 	hash        TEXT PRIMARY KEY,           -- SHA-256 of the token; the token itself is kept nowhere
 	customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
@@ -61,7 +65,7 @@ func (c *customer) shown() shown {
 // customers is the table. Its methods give up the event loop while the store works.
 type customers struct {
 	db    *kit.Store
-	leaks bool // removePending forgets to give its connection back
+	leaks bool // undoing forgets to give its connection back
 }
 
 const columns = `id, email, password_hash, first_name, last_name, state, created_at`
@@ -88,49 +92,70 @@ func (t customers) insert(ctx context.Context, c *customer) error {
 	return err
 }
 
-// activate makes a pending customer exist; errNotFound when somebody has removed it meanwhile.
-func (t customers) activate(ctx context.Context, id string) error {
+// activate makes a pending customer exist; errNotFound when an undo came first. unsure says that the store may have done
+// it although it failed.
+func (t customers) activate(ctx context.Context, id string) (unsure bool, err error) {
 	defer kit.Await(ctx)()
-	done, err := t.db.ExecContext(ctx, `UPDATE customers SET state = 'active' WHERE id = ? AND state = 'pending'`, id)
+	conn, err := t.db.Conn(ctx) // apart from the statement, because a failure here is certain
 	if err != nil {
-		return err
+		return false, err
+	}
+	defer func() { _ = conn.Close() }()
+	done, err := conn.ExecContext(ctx, `UPDATE customers SET state = 'active' WHERE id = ? AND state = 'pending'`, id)
+	if err != nil {
+		return true, err
 	}
 	if n, err := done.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(errNotFound, err)
+		return err != nil, errors.Join(errNotFound, err)
 	}
-	return nil
+	return false, nil
 }
 
-// removePending deletes a customer that never became active; an active one is left alone.
-func (t customers) removePending(ctx context.Context, id string) error {
+// forget deletes a customer that never became active and for whom billing keeps no account.
+func (t customers) forget(ctx context.Context, id string) error {
+	return t.onOwnConn(ctx, func(tx *kit.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM customers WHERE id = ? AND state = 'pending'`, id)
+		return err
+	})
+}
+
+// undo takes a customer back, in whatever state it is, and owes billing the closing of its account. Its e-mail address is
+// free at once. The caller has told nobody that the customer exists.
+func (t customers) undo(ctx context.Context, id string, now time.Time) error {
+	return t.onOwnConn(ctx, func(tx *kit.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM customers WHERE id = ?`, id); err != nil {
+			return err
+		}
+		return owe(ctx, tx, id, now)
+	})
+}
+
+// onOwnConn is the way a failed registration is taken back: one transaction, on a connection that under the knob
+// undo=leaks is never given back, which leaves the pool one poorer for each failed registration.
+func (t customers) onOwnConn(ctx context.Context, do func(*kit.Tx) error) error {
 	defer kit.Await(ctx)()
 	conn, err := t.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	if !t.leaks { // under the knob undo=leaks the pool is one connection poorer for each failed registration
+	if !t.leaks {
 		defer func() { _ = conn.Close() }()
 	}
-	_, err = conn.ExecContext(ctx, `DELETE FROM customers WHERE id = ? AND state = 'pending'`, id)
-	return err
+	return inTx(ctx, conn, do)
 }
 
-// allPending gives at most limit pending customers, oldest first.
-func (t customers) allPending(ctx context.Context, limit int) (found []*customer, err error) {
-	defer kit.Await(ctx)()
-	rows, err := t.db.QueryContext(ctx, `SELECT `+columns+` FROM customers WHERE state = 'pending' ORDER BY created_at LIMIT ?`, limit)
+func inTx(ctx context.Context, db interface {
+	Begin(context.Context) (*kit.Tx, error)
+}, do func(*kit.Tx) error,
+) error {
+	tx, err := db.Begin(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		c, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, c)
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
 	}
-	return found, rows.Err()
+	return tx.Commit()
 }
 
 func scan(row interface{ Scan(...any) error }) (*customer, error) {

@@ -48,11 +48,19 @@ func (r *registration) check() error {
 // register makes a customer and its account at billing, or neither:
 //
 //	look up → breaker → hash → insert pending → billing → activate → 201
-//	                                               └ failed → remove → 502/503
+//	                                               ├ says no    → forget → 502/503
+//	                                               └ no answer  → undo   → 502/503, and billing is told to close
 //
-// A pending customer is visible to nobody. A crash between insert and activate leaves it pending, and settle decides
-// later. The reverse can remain: when billing opens the account but its answer is lost, the account stays behind at
-// Kill Bill under the id of a customer that never was. Nobody is billed for it, and ids are not used twice.
+// Why no fault leaves half of it, whatever dies at whatever instant:
+//
+//   - A pending customer is visible to nobody, and a row that stays pending for settle_after is undone by the settler. So
+//     a death of this process before activate ends in an undo, and after it the customer has its account.
+//   - activate takes effect only on a row that is still pending, so an undo and an activation never both do.
+//   - Billing saying no promises that no account stays (see billing-service); then the row is all there is.
+//   - Any other end at billing leaves the outcome open. The undo, one transaction, frees the e-mail address and writes the
+//     debt down in undone; the settler has billing close the account, until it confirms. Ids are not used twice.
+//   - Where not even the store can say whether the customer exists, the connection is cut without an answer: no answer may
+//     mean all or none, but every answer is true.
 func (s *Service) register(ctx context.Context, r *kit.Request) (kit.Reply, error) {
 	var in registration
 	if err := r.Decode(&in); err != nil {
@@ -85,19 +93,22 @@ func (s *Service) register(ctx context.Context, r *kit.Request) (kit.Reply, erro
 	if err := s.customers.insert(ctx, c); errors.Is(err, errTaken) {
 		return kit.Reply{}, taken()
 	} else if err != nil {
-		s.remove(ctx, c) // the insert may have happened although its answer was lost
+		s.forget(ctx, c) // the insert may have happened although its answer was lost
 		return kit.Reply{}, err
 	}
-	if err := s.billing.createAccount(ctx, permit, c); err != nil {
-		s.remove(ctx, c)
+	if closed, err := s.billing.createAccount(ctx, permit, c); err != nil {
+		if closed {
+			s.forget(ctx, c)
+		} else {
+			_ = s.undo(ctx, c) // failed, it is pending still, and the settler undoes it
+		}
 		if ctx.Err() != nil {
 			return kit.Reply{}, ctx.Err()
 		}
 		return kit.Reply{}, kit.Downstream("the account could not be opened, the registration was undone", err)
 	}
 	if err := s.activate(ctx, c); err != nil {
-		s.remove(ctx, c)
-		return kit.Reply{}, fmt.Errorf("activate: %w", err)
+		return kit.Reply{}, err
 	}
 	return kit.Reply{Status: http.StatusCreated, Body: struct {
 		Success  bool   `json:"success"`
@@ -110,13 +121,9 @@ func taken() error {
 	return &kit.Problem{Status: http.StatusConflict, Message: "this e-mail address is registered already"}
 }
 
-// free says whether an e-mail address can be registered. One that a crash left behind half registered is settled first.
+// free says whether an e-mail address can be registered. That of a registration under way cannot.
 func (s *Service) free(ctx context.Context, email string) error {
-	c, err := s.customers.byEmail(ctx, email)
-	if err == nil && c.State == pending && time.Since(c.Created) > staleAfter {
-		s.settle(ctx, c)
-		_, err = s.customers.byEmail(ctx, email)
-	}
+	_, err := s.customers.byEmail(ctx, email)
 	switch {
 	case errors.Is(err, errNotFound):
 		return nil
@@ -130,18 +137,47 @@ func (s *Service) free(ctx context.Context, email string) error {
 // undoPatience bounds the last step of a registration, which goes on when the client has gone.
 const undoPatience = 5 * time.Second
 
-// activate makes the customer exist, even when its client has gone: billing has the account already.
-func (s *Service) activate(ctx context.Context, c *customer) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
-	defer cancel()
-	return s.customers.activate(ctx, c.ID)
+func lastStep(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
 }
 
-// remove undoes the insert. When the store fails too, the customer stays pending, seen by nobody, until settled.
-func (s *Service) remove(ctx context.Context, c *customer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
+// activate makes the customer exist, even when its client has gone: billing has the account already.
+func (s *Service) activate(ctx context.Context, c *customer) error {
+	step, cancel := lastStep(ctx)
 	defer cancel()
-	if err := s.customers.removePending(ctx, c.ID); err != nil {
-		s.log.Error("registration not undone, left pending", "customer", c.ID, "error", err.Error())
+	unsure, err := s.customers.activate(step, c.ID)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNotFound): // the settler came first: it owes billing the closing, nothing is left to do
+		return kit.Unavailable("the registration took too long and was undone", err)
+	}
+	err = fmt.Errorf("activate: %w", err)
+	if undoErr := s.undo(ctx, c); undoErr != nil && unsure {
+		return errors.Join(http.ErrAbortHandler, err, undoErr)
+	}
+	return err
+}
+
+// forget removes a customer for whom billing has nothing. When that fails too, the customer stays pending, seen by
+// nobody, until the settler undoes it.
+func (s *Service) forget(ctx context.Context, c *customer) {
+	ctx, cancel := lastStep(ctx)
+	defer cancel()
+	s.leftPending(c, s.customers.forget(ctx, c.ID))
+}
+
+// undo takes the customer back and leaves the account to the settler.
+func (s *Service) undo(ctx context.Context, c *customer) error {
+	ctx, cancel := lastStep(ctx)
+	defer cancel()
+	err := s.customers.undo(ctx, c.ID, time.Now())
+	s.leftPending(c, err)
+	return err
+}
+
+func (s *Service) leftPending(c *customer, err error) {
+	if err != nil {
+		s.log.Error("registration not undone, left to the settler", "customer", c.ID, "error", err.Error())
 	}
 }

@@ -5,10 +5,10 @@ package userservice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/captest/captest/services/kit"
 )
@@ -33,9 +33,12 @@ type Service struct {
 	client    *kit.Client
 	billing   billing
 	log       *slog.Logger
+
+	settling *settling
 }
 
-// New opens the store, settles registrations that a crash left half done, and sets up the routes.
+// New opens the store, sets up the routes and starts the settler. It waits for nobody: what a crash left half done is
+// settled in the background.
 func New(ctx context.Context, c Config) (*Service, error) {
 	m := kit.NewMetrics()
 	hasher, err := kit.NewHasher(c.Knobs, m)
@@ -55,12 +58,14 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		customers: customers{db, c.Knobs.Undo == kit.Leaks}, tokens: tokens{db}, hasher: hasher, client: client, billing: billing{client}, log: c.Log,
 	}
 	if s.decoy, err = hasher.Hash(ctx, randomText()); err != nil {
-		return nil, fmt.Errorf("user-service: %w", err)
+		return nil, errors.Join(fmt.Errorf("user-service: %w", err), s.Close())
 	}
 	s.app.Handle("POST /auth/register", s.register)
 	s.app.Handle("POST /auth/login", s.login)
 	s.app.Handle("GET /users/profile", s.profile)
-	s.settleAll(ctx, 5*time.Second)
+	if s.settling, err = newSettling(c, s.customers, m); err != nil {
+		return nil, errors.Join(fmt.Errorf("user-service: %w", err), s.Close())
+	}
 	return s, nil
 }
 
@@ -70,8 +75,9 @@ func (s *Service) Handler() http.Handler { return s.app }
 // App is what the service is served with: its event loops and its drain.
 func (s *Service) App() *kit.App { return s.app }
 
-// Close closes the pooled connections and the store.
+// Close stops the settler and closes the pooled connections and the store.
 func (s *Service) Close() error {
+	s.settling.close()
 	s.client.Close()
 	return s.db.Close()
 }

@@ -25,16 +25,18 @@ func TestMain(m *testing.M) { os.Exit(storetest.Both(m).Run()) }
 type fakeBilling struct {
 	*httptest.Server
 	mu       sync.Mutex
-	accounts map[string]bool
+	accounts map[string]bool // open
+	closed   map[string]bool // was told to close, whether or not it had opened
 	calls    atomic.Int64
 	away     atomic.Bool // cuts every connection
+	lose     atomic.Bool // closes, and cuts the connection instead of answering
 	// instead, when set, answers a POST in place of opening the account, which it may still do with open.
 	instead atomic.Pointer[func(w http.ResponseWriter, r *http.Request, open func())]
 }
 
 func newFakeBilling(t *testing.T) *fakeBilling {
 	t.Helper()
-	b := &fakeBilling{accounts: map[string]bool{}}
+	b := &fakeBilling{accounts: map[string]bool{}, closed: map[string]bool{}}
 	b.Server = httptest.NewServer(b)
 	t.Cleanup(b.Close)
 	return b
@@ -44,12 +46,16 @@ func (b *fakeBilling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if b.away.Load() {
 		panic(http.ErrAbortHandler)
 	}
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodDelete {
 		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-		if !b.has(id) {
-			w.WriteHeader(http.StatusNotFound)
+		b.mu.Lock()
+		b.closed[id] = true
+		delete(b.accounts, id)
+		b.mu.Unlock()
+		if b.lose.Load() {
+			panic(http.ErrAbortHandler)
 		}
-		_, _ = io.WriteString(w, `{}`)
+		w.WriteHeader(http.StatusAccepted)
 		return
 	}
 	b.calls.Add(1)
@@ -61,7 +67,9 @@ func (b *fakeBilling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	open := func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.accounts[in["customer_id"]] = true
+		if id := in["customer_id"]; !b.closed[id] { // one that comes after its DELETE is refused
+			b.accounts[id] = true
+		}
 	}
 	if f := b.instead.Load(); f != nil {
 		(*f)(w, r, open)
@@ -71,7 +79,14 @@ func (b *fakeBilling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"success":true}`)
 }
 
-func (b *fakeBilling) has(id string) bool {
+// has counts the accounts that are open, and those it was told to close.
+func (b *fakeBilling) has() (accounts, closed int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.accounts), len(b.closed)
+}
+
+func (b *fakeBilling) open(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.accounts[id]
@@ -83,6 +98,7 @@ func (b *fakeBilling) answer(f func(w http.ResponseWriter, r *http.Request, open
 
 func (b *fakeBilling) fail(status int) {
 	b.answer(func(w http.ResponseWriter, _ *http.Request, _ func()) {
+		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, `{"success":false}`)
 	})

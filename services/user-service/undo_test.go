@@ -12,24 +12,69 @@ import (
 	"github.com/captest/captest/services/kit"
 )
 
+// impatient settles within tenths of a second.
+func impatient() kit.Knobs {
+	k := knobs()
+	k.Settle = 200 * time.Millisecond
+	return k
+}
+
+// owes counts the undone customers that billing has not confirmed.
+func (f *fixture) owes(t *testing.T) (n int) {
+	t.Helper()
+	if err := f.db.QueryRowContext(context.WithoutCancel(t.Context()), `SELECT count(*) FROM undone`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// neither waits until nobody is left, neither here nor at billing, and nothing is owed.
+func (f *fixture) neither(t *testing.T) {
+	t.Helper()
+	eventually(t, "no customer, no account and no debt", func() bool {
+		all, _ := f.rows(t)
+		accounts, _ := f.billing.has()
+		return all == 0 && accounts == 0 && f.owes(t) == 0
+	})
+	eventually(t, "registrations_unsettled 0", func() bool { return f.metric(t, "registrations_unsettled") == 0 })
+}
+
 func TestAFailureOfBillingLeavesNoCustomer(t *testing.T) {
+	refuse := func(status int, kind string, opens bool) func(http.ResponseWriter, *http.Request, func()) {
+		return func(w http.ResponseWriter, _ *http.Request, open func()) {
+			if opens {
+				open()
+			}
+			if kind != "" {
+				w.Header().Set("Content-Type", kind)
+			}
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("{}"))
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		want   int
+		sure   bool // billing's word is enough: it need not be told to close
 		answer func(w http.ResponseWriter, r *http.Request, open func())
 	}{
-		{"502", 502, func(w http.ResponseWriter, _ *http.Request, _ func()) { w.WriteHeader(502) }},
-		{"503", 503, func(w http.ResponseWriter, _ *http.Request, _ func()) { w.WriteHeader(503) }},
-		{"422", 502, func(w http.ResponseWriter, _ *http.Request, _ func()) { w.WriteHeader(422) }},
-		{"killed before it answers", 502, func(http.ResponseWriter, *http.Request, func()) { panic(http.ErrAbortHandler) }},
-		{"killed after it has opened the account", 502, func(_ http.ResponseWriter, _ *http.Request, open func()) {
+		{"502", 502, true, refuse(502, "application/json", false)},
+		{"503", 503, true, refuse(503, "application/json", false)},
+		{"409", 502, true, refuse(409, "application/json", false)},
+		{"422", 502, true, refuse(422, "application/json", false)},
+		{"500, which promises nothing", 502, false, refuse(500, "application/json", true)},
+		{"a proxy's 504", 502, false, refuse(504, "text/html", true)},
+		{"a status of nobody", 502, false, refuse(202, "application/json", true)},
+		{"killed before it answers", 502, false, func(http.ResponseWriter, *http.Request, func()) { panic(http.ErrAbortHandler) }},
+		{"killed after it has opened the account", 502, false, func(_ http.ResponseWriter, _ *http.Request, open func()) {
 			open()
 			panic(http.ErrAbortHandler)
 		}},
 	} {
 		for _, path := range []string{kit.Closes, kit.Leaks} {
 			t.Run(c.name+" "+path, func(t *testing.T) {
-				k := knobs()
+				t.Parallel()
+				k := impatient()
 				k.ErrorPath = path
 				f := start(t, k)
 				f.billing.answer(c.answer)
@@ -42,6 +87,10 @@ func TestAFailureOfBillingLeavesNoCustomer(t *testing.T) {
 				}
 				if status, _, _ := f.ask(t, "POST", "/auth/login", `{"email":"ada@load.example","password":"Correct-Horse-1"}`); status != 401 {
 					t.Errorf("login of a customer that never was: %d", status)
+				}
+				f.neither(t)
+				if _, closed := f.billing.has(); (closed == 0) != c.sure {
+					t.Errorf("billing was told to close %d accounts", closed)
 				}
 				f.billing.instead.Store(nil)
 				if status, answer := f.register(t, "ada@load.example"); status != http.StatusCreated {
@@ -145,44 +194,127 @@ func TestWorkGoesOnWithoutItsClientWhenItIsNotCancelled(t *testing.T) {
 	eventually(t, "the customer active", func() bool { _, active := f.rows(t); return active == 1 })
 }
 
-func TestWhatACrashLeavesPendingIsSettledAtTheNextStart(t *testing.T) {
-	f := start(t, knobs())
-	for i, opened := range []bool{true, false} {
-		c := &customer{ID: newID(), Email: strconv.Itoa(i) + "@load.example", PasswordHash: "x", FirstName: "A", LastName: "B", State: pending, Created: time.Now()}
-		if err := f.customers.insert(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-		if opened {
-			f.billing.accounts[c.ID] = true
-		}
-	}
-	f.open(t) // the process starts again
-	if all, active := f.rows(t); all != 1 || active != 1 {
-		t.Errorf("%d customers, %d active; want the one that billing knows", all, active)
-	}
-}
-
-func TestAPendingCustomerThatCannotBeSettledStaysOutOfSight(t *testing.T) {
-	f := start(t, knobs())
-	c := &customer{ID: newID(), Email: "ada@load.example", PasswordHash: "x", FirstName: "A", LastName: "B", State: pending, Created: time.Now().Add(-2 * staleAfter)}
+func (f *fixture) leavePending(t *testing.T, email string, opened bool) *customer {
+	t.Helper()
+	c := &customer{ID: newID(), Email: email, PasswordHash: "x", FirstName: "A", LastName: "B", State: pending, Created: time.Now()}
 	if err := f.customers.insert(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	f.billing.away.Store(true)
-	f.open(t) // nothing can be decided, and the start is not held up
-	if all, active := f.rows(t); all != 1 || active != 0 {
-		t.Errorf("without billing: %d customers, %d active", all, active)
+	f.billing.mu.Lock()
+	defer f.billing.mu.Unlock()
+	if opened {
+		f.billing.accounts[c.ID] = true
 	}
-	if status, _ := f.register(t, "ada@load.example"); status != http.StatusConflict {
-		t.Errorf("registering its address without billing: %d", status)
+	return c
+}
+
+// Whatever step a process died after, the next one over the same store ends with neither, by itself.
+func TestWhatACrashLeavesIsUndone(t *testing.T) {
+	f := start(t, impatient())
+	f.settling.close() // this process settles nothing any more
+	f.leavePending(t, "0@load.example", false)
+	f.leavePending(t, "1@load.example", true)
+	for i, opened := range []bool{false, true} { // died after the undo, before billing was told
+		c := f.leavePending(t, strconv.Itoa(2+i)+"@load.example", opened)
+		if err := f.customers.undo(t.Context(), c.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	f.billing.away.Store(false)
-	if status, answer := f.register(t, "ada@load.example"); status != http.StatusCreated {
-		t.Errorf("registering its address with billing back: %d %v", status, answer)
+	f.open(t) // the process starts again
+	f.neither(t)
+	if _, closed := f.billing.has(); closed != 4 {
+		t.Errorf("billing was told to close %d accounts, want 4", closed)
 	}
-	if all, active := f.rows(t); all != 1 || active != 1 {
-		t.Errorf("with billing back: %d customers, %d active", all, active)
+	if got := f.metric(t, `registrations_settled_total{outcome="confirmed"}`); got != 4 {
+		t.Errorf("settled %v, want 4", got)
 	}
+}
+
+func TestWhatIsOwedToBillingIsPaidOnceBillingIsBack(t *testing.T) {
+	for _, lost := range []bool{false, true} { // it is away, or its answers are
+		f := start(t, impatient())
+		f.billing.lose.Store(lost)
+		f.billing.away.Store(!lost)
+		f.leavePending(t, "ada@load.example", true)
+		eventually(t, "a failed attempt", func() bool { return f.metric(t, `registrations_settled_total{outcome="failed"}`) > 0 })
+		if all, _ := f.rows(t); all != 0 || f.owes(t) != 1 {
+			t.Errorf("without billing: %d customers, %d owed", all, f.owes(t))
+		}
+		eventually(t, "registrations_unsettled 1", func() bool { return f.metric(t, "registrations_unsettled") == 1 })
+		f.billing.away.Store(false)
+		if status, answer := f.register(t, "ada@load.example"); status != http.StatusCreated { // its address is free already
+			t.Errorf("registering the address: %d %v", status, answer)
+		}
+		f.billing.lose.Store(false)
+		eventually(t, "the debt paid", func() bool { return f.owes(t) == 0 })
+		accounts, _ := f.billing.has()
+		if all, active := f.rows(t); all != 1 || active != 1 || accounts != 1 {
+			t.Errorf("%d customers, %d active, %d accounts", all, active, accounts)
+		}
+	}
+}
+
+// A registration that takes longer than settle_after is undone while billing works, and fails when billing has answered.
+func TestARegistrationThatTakesTooLongIsUndone(t *testing.T) {
+	f := start(t, impatient())
+	finish := make(chan struct{})
+	f.billing.answer(func(_ http.ResponseWriter, _ *http.Request, open func()) {
+		<-finish
+		open()
+	})
+	statuses := make(chan int, 1)
+	go func() {
+		status, _, _, _ := f.request(t.Context(), "POST", "/auth/register", form("ada@load.example"))
+		statuses <- status
+	}()
+	eventually(t, "billing told to close", func() bool { _, closed := f.billing.has(); return closed == 1 })
+	close(finish)
+	if status := <-statuses; status != http.StatusServiceUnavailable {
+		t.Errorf("%d, want 503", status)
+	}
+	f.neither(t)
+}
+
+// When not even the store can tell whether the customer exists, any answer could be untrue.
+func TestAnActivationOfUnknownOutcomeIsNotAnswered(t *testing.T) {
+	f := start(t, impatient())
+	f.billing.answer(func(w http.ResponseWriter, _ *http.Request, open func()) {
+		open()
+		if _, err := f.db.ExecContext(context.Background(), `ALTER TABLE customers RENAME TO out_of_reach`); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusOK)
+	})
+	if status, _, _, err := f.request(t.Context(), "POST", "/auth/register", form("ada@load.example")); err == nil {
+		t.Errorf("answered %d", status)
+	}
+	if _, err := f.db.ExecContext(t.Context(), `ALTER TABLE out_of_reach RENAME TO customers`); err != nil {
+		t.Fatal(err)
+	}
+	f.neither(t)
+}
+
+// The settler has a client of its own, whose health the knobs do not touch: it gets through where users do not.
+func TestTheSettlerNeedsNothingOfTheUsersClient(t *testing.T) {
+	k := impatient()
+	k.Client, k.ErrorPath, k.ReadTimeout, k.Semaphore, k.SemaphoreWait, k.Breaker, k.BreakerOpen = kit.PerRequest, kit.Leaks, 0, 1, 0, 1, time.Hour
+	f := start(t, k)
+	hung := make(chan struct{})
+	f.billing.answer(func(http.ResponseWriter, *http.Request, func()) { <-hung })
+	ctx, goAway := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _, _, _ = f.request(ctx, "POST", "/auth/register", form("ada@load.example"))
+	}()
+	f.leavePending(t, "bob@load.example", true)
+	f.neither(t)
+	if state := f.metric(t, `circuit_breaker_state{downstream="billing"}`); state != 0 {
+		t.Errorf("circuit_breaker_state = %v", state)
+	}
+	goAway()
+	<-ended
+	close(hung)
 }
 
 func TestTwoRegistrationsOfOneAddressAtOnce(t *testing.T) {
