@@ -122,13 +122,14 @@ func TestDescriptorLimitAndKnobsOfAProcess(t *testing.T) {
 }
 
 func TestARegistrationThatTheProcessDidNotSurviveLeavesNothing(t *testing.T) {
-	var held atomic.Bool
+	var held, closed atomic.Bool
 	held.Store(true)
 	asked := make(chan struct{}, 1)
 	billing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.Method == http.MethodGet:
-			http.Error(w, `{"success":false}`, http.StatusNotFound)
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusAccepted)
+			closed.Store(true)
 		case held.Load():
 			_, _ = io.Copy(io.Discard, r.Body)
 			asked <- struct{}{}
@@ -140,7 +141,7 @@ func TestARegistrationThatTheProcessDidNotSurviveLeavesNothing(t *testing.T) {
 	defer billing.Close()
 	o := Options{
 		Service: "user", Profile: "phase2", Dir: t.TempDir(), Store: storetest.URL(t), Downstream: map[string]string{"billing": billing.URL},
-		Set: map[string]string{"hash_cost": "4"},
+		Set: map[string]string{"hash_cost": "4", "settle_after": "100ms"},
 	}
 	p := startProcess(t, o)
 	failed := make(chan error, 1)
@@ -161,6 +162,7 @@ func TestARegistrationThatTheProcessDidNotSurviveLeavesNothing(t *testing.T) {
 	_ = p.Wait()
 	held.Store(false)
 	p = startProcess(t, o)
+	eventually(t, "billing told to close the account", closed.Load)
 	if status, _, answer := ask(t, "POST", p.url+"/auth/register", registration("a@load.example")); status != http.StatusCreated {
 		t.Errorf("after the restart the address is not free: %d %v\n%s", status, answer, p.log)
 	}
