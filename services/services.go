@@ -38,7 +38,7 @@ type Options struct {
 	AddressFD  int `json:"address_fd,omitempty"`  // a pipe that gets one line of JSON (Address) when it listens; 0: none
 	LifelineFD int `json:"lifeline_fd,omitempty"` // a pipe whose end means that the parent is gone: shut down; 0: none
 
-	KillBill billingservice.Access `json:"-"` // Kill Bill's credentials; RunFromEnv takes them from KILLBILL_USER, …
+	KillBill billingservice.Access `json:"-"` // Kill Bill's credentials; RunProcess takes them from KILLBILL_USER, …
 	Log      io.Writer             `json:"-"` // JSON lines; nil: nothing is logged
 	OnListen func(Address)         `json:"-"` // called when it listens; nil: nobody asks
 
@@ -68,18 +68,24 @@ func CheckStore(url string) error { return kit.CheckStore(url) }
 // HoldsPassword says whether the URL of a store has a password in it; of one that CheckStore refuses, it may say so for nothing.
 func HoldsPassword(url string) bool { return kit.HoldsPassword(url) }
 
-// RunFromEnv runs the service that the JSON in Env describes, in a process of its own: only here the knob nofile holds.
-// Kill Bill's credentials come from KILLBILL_USER, KILLBILL_PASSWORD, KILLBILL_API_KEY and KILLBILL_API_SECRET.
+// RunFromEnv runs the service that the JSON in Env describes, as RunProcess does.
 func RunFromEnv(ctx context.Context, getenv func(string) string, log io.Writer) error {
 	var o Options
 	if err := json.Unmarshal([]byte(getenv(Env)), &o); err != nil {
 		return fmt.Errorf("%s: %w", Env, err)
 	}
+	o.Log = log
+	return RunProcess(ctx, o, getenv)
+}
+
+// RunProcess is Run for a process that does nothing else: only here the knob nofile holds, for the rest of its life. Kill
+// Bill's credentials come from KILLBILL_USER, KILLBILL_PASSWORD, KILLBILL_API_KEY and KILLBILL_API_SECRET.
+func RunProcess(ctx context.Context, o Options, getenv func(string) string) error {
 	o.KillBill = billingservice.Access{
 		User: getenv("KILLBILL_USER"), Password: getenv("KILLBILL_PASSWORD"),
 		APIKey: getenv("KILLBILL_API_KEY"), APISecret: getenv("KILLBILL_API_SECRET"),
 	}
-	o.Log, o.ownProcess = log, true
+	o.ownProcess = true
 	return Run(ctx, o)
 }
 

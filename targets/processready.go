@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -58,18 +57,13 @@ func (p *process) listening(ctx context.Context) (string, error) {
 
 // ready polls /ready until it answers 200. When ctx is done before, the error is the last answer.
 func (p *process) ready(ctx context.Context, base string) error {
-	// A connection for each try, closed at once: none is left behind in the connection counts of the service.
-	transport := &http.Transport{DisableKeepAlives: true}
-	client := &http.Client{
-		Transport:     transport,
-		Timeout:       readyTry,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := onceClient(&http.Transport{})
+	client.Timeout = readyTry
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	var last error // that a try was still under way at the deadline says less than the answer before it
 	for {
-		err := probe(ctx, client, base+"/ready")
+		err := askOnce(ctx, client, base+"/ready")
 		if err == nil {
 			return nil
 		}
@@ -84,21 +78,4 @@ func (p *process) ready(ctx context.Context, base string) error {
 		case <-tick.C:
 		}
 	}
-}
-
-func probe(ctx context.Context, client *http.Client, at string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 200))
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET /ready: %s %s", response.Status, strings.TrimSpace(string(body)))
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -23,12 +24,17 @@ func newServe(e *env) *cobra.Command {
 		profile, dir, store string
 		set                 map[string]string
 		free                bool
+		alone               aloneOptions
 	)
 	c := &cobra.Command{
 		Use:   "serve [SERVICE…]",
 		Short: "Run the bundled services in the foreground",
 		Long: `Runs all bundled services (or the named ones and what they call) on loopback until Ctrl-C: user 8001, instance 8003,
 billing 8004, kill-bill 8080.
+
+In a container, one service is the process itself; its log goes to stderr, and nothing of it is left to a launcher:
+
+  captest serve user --alone --listen 0.0.0.0:8001 --downstream billing=http://billing:8004
 
 ` + services.KnobHelp() + exitStatus,
 		ValidArgs: services.Names(),
@@ -45,7 +51,18 @@ billing 8004, kill-bill 8080.
 			if free {
 				ports = nil
 			}
-			return runServe(c.Context(), e, targets.StackConfig{Profile: profile, Set: set, Dir: dir, Store: store, Only: only, Ports: ports})
+			stack := targets.StackConfig{Profile: profile, Set: set, Dir: dir, Store: store, Only: only, Ports: ports}
+			one, err := alone.check(stack)
+			if err == nil && alone.listen != "" && free {
+				err = errors.New("--free-ports and --listen: give one of them")
+			}
+			switch {
+			case err != nil:
+				return invalid(err)
+			case alone.on:
+				return runAlone(c.Context(), e, one)
+			}
+			return runServe(c.Context(), e, stack)
 		},
 	}
 	c.Flags().StringVar(&profile, "profile", "phase2", "one of "+strings.Join(services.Profiles(), ", "))
@@ -53,6 +70,7 @@ billing 8004, kill-bill 8080.
 	c.Flags().StringVar(&dir, "store-dir", "", "keep databases and logs in this folder (default: a temporary one, removed at the end)")
 	addStore(c.Flags(), &store)
 	c.Flags().BoolVar(&free, "free-ports", false, "take free ports instead of the usual ones")
+	alone.addFlags(c.Flags())
 	return c
 }
 
