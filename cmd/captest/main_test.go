@@ -37,20 +37,26 @@ type program struct {
 // start runs captest with these arguments and a folder of its own for runs. It is killed when the test is over.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	t.Cleanup(cancel)
 	p := &program{t: t, out: t.TempDir()}
 	if len(args) > 0 && args[0] == "run" {
 		args = append(args, "--out", p.out)
 	}
-	p.cmd = exec.CommandContext(ctx, os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), "CAPTEST_TEST_MAIN=1", "CI=1")
+	p.cmd = command(t, args...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	p.cmd.WaitDelay = 10 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// command is captest with these arguments, not started yet.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "CAPTEST_TEST_MAIN=1", "CI=1")
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 // wait gives the exit code, -1 after a signal.
