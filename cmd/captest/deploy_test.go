@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,7 +32,9 @@ type deployed struct {
 }
 
 // repository is a file's path from the folder of this package.
-func repository(path ...string) string { return filepath.Join(append([]string{"..", ".."}, path...)...) }
+func repository(path ...string) string {
+	return filepath.Join(append([]string{"..", ".."}, path...)...)
+}
 
 func readRepository(t *testing.T, path ...string) []byte {
 	t.Helper()
@@ -191,7 +192,6 @@ func checkPaths(t *testing.T, all []deployed) {
 			}
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
 }
 
 var quantity = regexp.MustCompile(`^([0-9]+)(M|MiB|Mi|G|GiB|Gi)$`)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -389,17 +388,4 @@ func within(selector, labels map[string]string) bool {
 		}
 	}
 	return true
-}
-
-// TestKubernetesNames keeps the test's own yardstick honest.
-func TestKubernetesNames(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]bool{"kill-bill": true, "user": true, "Kill-Bill": false, "kill_bill": false, "-user": false, "1user": false, "user-": false, "": false} {
-		if dnsName.MatchString(name) != want {
-			t.Errorf("%q: %v", name, !want)
-		}
-	}
-	if regexp.MustCompile(`(?i)password:\s*\S|secret:\s*\S`).Match(readRepository(t, "deploy", "kubernetes", "kill-bill.yaml")) {
-		t.Error("a password in a manifest")
-	}
 }
