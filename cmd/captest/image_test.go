@@ -27,7 +27,7 @@ func TestImage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program anew")
 	}
-	t.Parallel()
+	// Not parallel: the compiler would take the cores from tests that measure.
 	image, compose := readDockerfile(t), readCompose(t)
 	dir, err := os.MkdirTemp("", "captest-image-") // t.TempDir is for this user alone
 	if err != nil {
