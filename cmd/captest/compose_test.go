@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/captest/captest/services"
 )
 
 // composeFile is the part of the Compose specification that deploy/compose.yaml uses, and no more.
@@ -18,6 +20,7 @@ type composeFile struct {
 	Name     string                    `yaml:"name"`
 	Service  yaml.Node                 `yaml:"x-service"`
 	Small    yaml.Node                 `yaml:"x-small"`
+	Common   yaml.Node                 `yaml:"x-environment"`
 	Services map[string]composeService `yaml:"services"`
 	Volumes  map[string]struct{}       `yaml:"volumes"`
 }
@@ -31,6 +34,10 @@ type composeService struct {
 	SecurityOpt     []string          `yaml:"security_opt"`
 	Restart         string            `yaml:"restart"`
 	StopGracePeriod time.Duration     `yaml:"stop_grace_period"`
+	StopSignal      string            `yaml:"stop_signal"`
+	Profiles        []string          `yaml:"profiles"`
+	SHMSize         string            `yaml:"shm_size"`
+	Tmpfs           []string          `yaml:"tmpfs"`
 	Command         []string          `yaml:"command"`
 	Environment     map[string]string `yaml:"environment"`
 	Volumes         []string          `yaml:"volumes"`
@@ -51,6 +58,7 @@ type composeService struct {
 	} `yaml:"deploy"`
 	DependsOn map[string]struct {
 		Condition string `yaml:"condition"`
+		Required  *bool  `yaml:"required"` // nil: true
 	} `yaml:"depends_on"`
 }
 
@@ -78,14 +86,16 @@ func TestCompose(t *testing.T) {
 	var all []deployed
 	for name, s := range c.Services {
 		fail := func(format string, args ...any) { t.Errorf(name+": "+format, args...) }
+		checkConfined(t, name, s)
+		if name == "postgres" {
+			checkPostgres(t, s)
+			continue
+		}
 		if s.Image != "captest:local" || s.Build["context"] != ".." || len(s.Build) != 1 {
 			fail("image %s, built from %v", s.Image, s.Build)
 		}
-		if s.User != image.user || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
-			fail("user %s, read-only %v, capabilities dropped %v, %v", s.User, s.ReadOnly, s.CapDrop, s.SecurityOpt)
-		}
-		if s.Restart != "unless-stopped" {
-			fail("restart %q", s.Restart)
+		if s.User != image.user || len(s.Profiles) > 0 {
+			fail("user %s, profiles %v", s.User, s.Profiles)
 		}
 		_, known := c.Volumes[name]
 		if !slices.Equal(s.Volumes, []string{name + ":" + image.volume}) || !known {
@@ -104,12 +114,13 @@ func TestCompose(t *testing.T) {
 		} else {
 			path = at.Path
 		}
-		if h.Interval <= 0 || h.Timeout <= probeTimeout(t) || h.Retries <= 0 || h.StartPeriod <= 0 || h.StartInterval <= 0 {
+		if h.Timeout <= probeTimeout(t) {
 			fail("healthcheck times %+v; the probe itself takes up to %s", h, probeTimeout(t))
 		}
 		for on, how := range s.DependsOn {
-			if _, ok := c.Services[on]; !ok || how.Condition != "service_healthy" {
-				fail("depends on %s, %s", on, how.Condition)
+			required := how.Required == nil || *how.Required
+			if other, ok := c.Services[on]; !ok || how.Condition != "service_healthy" || required != (len(other.Profiles) == 0) {
+				fail("depends on %s, %s, required %v", on, how.Condition, required)
 			}
 		}
 		for downstream := range parseAlone(t, s.Command).Downstream {
@@ -125,11 +136,8 @@ func TestCompose(t *testing.T) {
 		}
 		limits := s.Deploy.Resources.Limits
 		cpus, err := strconv.ParseFloat(limits.CPUs, 64)
-		if err != nil || limits.PIDs <= 0 {
-			fail("limits %+v (%v)", limits, err)
-		}
-		if r := s.Deploy.Resources.Reservations; r.CPUs == "" || bytesOf(t, r.Memory) > bytesOf(t, limits.Memory) {
-			fail("reservations %+v", r)
+		if err != nil {
+			fail("%v", err)
 		}
 		all = append(all, deployed{
 			service: name, args: s.Command, port: port, grace: s.StopGracePeriod, cpus: cpus, memory: bytesOf(t, limits.Memory),
@@ -137,7 +145,39 @@ func TestCompose(t *testing.T) {
 		})
 	}
 	checkDeployed(t, all)
-	checkExample(t, "deploy", ".env.example")
+	checkExample(t, append(killBill, "PGPASSWORD"), "deploy", ".env.example")
+}
+
+// checkConfined holds what every container must have, whatever runs in it.
+func checkConfined(t *testing.T, name string, s composeService) {
+	t.Helper()
+	if !numericUser.MatchString(s.User) || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
+		t.Errorf("%s: user %s, read-only %v, capabilities dropped %v, %v", name, s.User, s.ReadOnly, s.CapDrop, s.SecurityOpt)
+	}
+	if s.Restart != "unless-stopped" {
+		t.Errorf("%s: restart %q", name, s.Restart)
+	}
+	if h := s.Healthcheck; len(h.Test) == 0 || h.Interval <= 0 || h.Timeout <= 0 || h.Retries <= 0 || h.StartPeriod <= 0 || h.StartInterval <= 0 {
+		t.Errorf("%s: healthcheck %+v", name, h)
+	}
+	limits, reserved := s.Deploy.Resources.Limits, s.Deploy.Resources.Reservations
+	if limits.CPUs == "" || limits.PIDs <= 0 || reserved.CPUs == "" || bytesOf(t, reserved.Memory) > bytesOf(t, limits.Memory) {
+		t.Errorf("%s: limits %+v, reservations %+v", name, limits, reserved)
+	}
+}
+
+// checkPostgres: the database starts only when asked for, is reached from inside alone, and its password comes from outside.
+func checkPostgres(t *testing.T, s composeService) {
+	t.Helper()
+	if !slices.Equal(s.Profiles, []string{"postgres"}) || len(s.Ports) > 0 || s.Environment["POSTGRES_PASSWORD"] != "" {
+		t.Errorf("postgres: profiles %v, ports %v, environment %v", s.Profiles, s.Ports, s.Environment)
+	}
+	_, example, _ := strings.Cut(string(readRepository(t, "deploy", ".env.example")), "CAPTEST_STORE=")
+	example, _, _ = strings.Cut(example, "\n")
+	want := "postgres://" + s.Environment["POSTGRES_USER"] + "@postgres/" + s.Environment["POSTGRES_DB"]
+	if err := services.CheckStore(example); err != nil || example != want {
+		t.Errorf(".env.example: CAPTEST_STORE %q, want %s (%v)", example, want, err)
+	}
 }
 
 // probeTimeout is how long captest probe waits unless told otherwise.
@@ -150,8 +190,8 @@ func probeTimeout(t *testing.T) time.Duration {
 	return d
 }
 
-// checkExample: a file of settings to copy names exactly Kill Bill's credentials, and gives none.
-func checkExample(t *testing.T, path ...string) {
+// checkExample: a file of settings to copy names exactly these secrets, and gives none.
+func checkExample(t *testing.T, want []string, path ...string) {
 	t.Helper()
 	var names []string
 	for line := range strings.Lines(string(readRepository(t, path...))) {
@@ -163,7 +203,7 @@ func checkExample(t *testing.T, path ...string) {
 			}
 		}
 	}
-	if !slices.Equal(names, killBill) {
-		t.Errorf("%v names %v, want %v", path, names, killBill)
+	if !slices.Equal(names, want) {
+		t.Errorf("%v names %v, want %v", path, names, want)
 	}
 }

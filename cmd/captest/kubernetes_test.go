@@ -238,7 +238,7 @@ func TestKubernetes(t *testing.T) {
 	}
 	checkDeployed(t, all)
 	checkPolicies(t, m, all)
-	checkExample(t, "deploy", "kubernetes", "kill-bill.env.example")
+	checkExample(t, killBill, "deploy", "kubernetes", "kill-bill.env.example")
 }
 
 func checkDeployment(t *testing.T, name string, d kubeDeployment, m manifests, image dockerfile) deployed {

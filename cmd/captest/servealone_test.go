@@ -133,6 +133,9 @@ func TestAloneRefuses(t *testing.T) {
 		{"an address of another machine", append(killBill, "--listen", "192.0.2.1:8080"), gate.ExitUnreachable, "address of this machine"},
 		{"a store that is a file", append(killBill, "--free-ports", "--store-dir", file), gate.ExitUnreachable, "--store-dir must be"},
 
+		{"a database nobody serves", append(killBill, "--free-ports", "--store", "postgres://u@127.0.0.1:1/x"), gate.ExitUnreachable, "127.0.0.1"},
+		{"a store of another kind", append(killBill, "--store", "mysql://u:hunter2@127.0.0.1/x"), gate.ExitConfig, "--store: "},
+
 		{"probe nobody", []string{"probe", "http://127.0.0.1:1/ready"}, gate.ExitUnreachable, "connection refused"},
 		{"probe one that is not ready", []string{"probe", "http://" + busy.Addr().String() + "/ready"}, gate.ExitUnreachable, "503 Service Unavailable not  [31mready\n"},
 		{"probe one that does not answer", []string{"probe", "http://" + taken.Addr().String(), "--timeout", "100ms"}, gate.ExitUnreachable, "no answer within 100ms"},
