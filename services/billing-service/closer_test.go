@@ -38,6 +38,13 @@ func (k *fakeKillBill) set(change func()) {
 	change()
 }
 
+// holds says whether a call has reached Kill Bill and waits there.
+func (k *fakeKillBill) holds() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.holding
+}
+
 // has says whether Kill Bill has an account for a customer, and whether it is closed.
 func (k *fakeKillBill) has(customer string) (made, closed bool) {
 	k.mu.Lock()
@@ -147,7 +154,7 @@ func TestAClientThatGoesLeavesNoAccount(t *testing.T) {
 			_, err := http.DefaultClient.Do(req)
 			ended <- err
 		}()
-		eventually(t, "the create under way", func() bool { return s.underWay.has("c1") })
+		eventually(t, "the create at Kill Bill", kb.holds)
 		goAway()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
@@ -235,7 +242,7 @@ func TestASlowCreateIsNotTakenForOneLeftBehind(t *testing.T) {
 			status, _ := ask(t, "POST", url+"/api/billing/accounts/", order("c1"))
 			created <- status
 		}()
-		eventually(t, "the create under way", func() bool { return s.underWay.has("c1") })
+		eventually(t, "the create at Kill Bill", kb.holds)
 		want, state := 200, stateOpening
 		if deleted {
 			if status, _ := ask(t, "DELETE", url+"/api/billing/accounts/c1", ""); status != http.StatusAccepted {

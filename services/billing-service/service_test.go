@@ -32,6 +32,7 @@ type fakeKillBill struct {
 	fail     map[string]int           // "METHOD path" → status, with a body
 	lose     map[string]string        // "METHOD path" → cut the connection "before" or "after" it takes effect
 	hold     map[string]chan struct{} // "METHOD path" → waits for this before it takes effect
+	holding  bool                     // a call waits so
 	pathOnly bool                     // Location without host
 	noTenant bool                     // tenants: 500
 	away     bool                     // cuts every connection
@@ -59,6 +60,7 @@ func (k *fakeKillBill) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	k.mu.Lock()
 	hold := k.hold[call]
+	k.holding = k.holding || hold != nil
 	k.mu.Unlock()
 	if hold != nil {
 		<-hold
