@@ -111,8 +111,8 @@ func (f fact) rest() string {
 }
 
 func targetName(r *record.Result) string {
-	if r.Run.Profile != "" {
-		return r.Run.Target + " (" + r.Run.Profile + ")"
+	if settings := r.Run.SettingsText(); settings != "" {
+		return r.Run.Target + " (" + settings + ")"
 	}
 	return r.Run.Target
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 
@@ -17,10 +18,11 @@ import (
 
 // running is a service ready to be served.
 type running struct {
-	handler http.Handler
-	loops   *kit.Loops // nil for Kill Bill's stand-in
-	drain   func()
-	close   func() error
+	handler   http.Handler
+	loops     *kit.Loops                               // nil for Kill Bill's stand-in, as are the next two
+	accepting func(net.Listener) (net.Listener, error) // prepares the socket
+	drain     func()
+	close     func() error
 }
 
 // build makes the service that the options name.
@@ -72,7 +74,8 @@ func wrap(s interface {
 	if err != nil {
 		return nil, err
 	}
-	return &running{handler: s.Handler(), loops: s.App().Loops(), drain: s.App().Drain, close: s.Close}, nil
+	app := s.App()
+	return &running{handler: s.Handler(), loops: app.Loops(), accepting: app.Accepting, drain: app.Drain, close: s.Close}, nil
 }
 
 func (o Options) downstream(name string) (string, error) {

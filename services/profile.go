@@ -18,6 +18,7 @@ var profilesFile []byte
 type table struct {
 	Profiles yaml.Node `yaml:"profiles"` // a node, to keep the order of the columns
 	Knobs    []knob    `yaml:"knobs"`
+	Faults   []Fault   `yaml:"faults"`
 
 	names []string // profiles, in order
 	about map[string]string
@@ -56,7 +57,7 @@ func readTable(data []byte) (*table, error) {
 			}
 		}
 	}
-	return t, errors.Join(wrong...)
+	return t, errors.Join(append(wrong, t.checkFaults())...)
 }
 
 // Profiles lists the profiles in the order they cure.
@@ -69,7 +70,7 @@ func Profiles() []string {
 }
 
 // CheckKnobs says everything that is wrong with a profile and the knobs set on top of it; each mistake is a *KnobError.
-// A key is "knob" (every service it makes sense for) or "service.knob".
+// A key is "knob" (every service it makes sense for) or "service.knob", or "fault" for a named fault.
 func CheckKnobs(profile string, set map[string]string) error {
 	t, err := readTable(profilesFile)
 	if err != nil {
@@ -95,6 +96,13 @@ func (t *table) check(profile string, set map[string]string) error {
 }
 
 func (t *table) checkOne(key, value string) error {
+	if key == faultKey {
+		return t.checkFault(value)
+	}
+	return t.checkKnob(key, value)
+}
+
+func (t *table) checkKnob(key, value string) error {
 	fail := func(meant, problem string, args ...any) error {
 		return &KnobError{Setting: key + "=" + value, Problem: fmt.Sprintf(problem, args...), Meant: meant}
 	}
@@ -145,20 +153,24 @@ func (t *table) checkOne(key, value string) error {
 // settings are the knobs in force for one service, by name.
 type settings map[string]string
 
-// resolve gives a service's knobs: its profile's, then those set for all services, then those set for this one.
+// resolve gives a service's knobs: its profile's, then those of a named fault, then those that are set, each time first
+// those for all services, then those for this one.
 func (t *table) resolve(service, profile string, set map[string]string) (settings, error) {
 	if err := t.check(profile, set); err != nil {
 		return nil, err
 	}
+	planted, _ := t.fault(set[faultKey])
 	s := settings{}
 	for _, k := range t.Knobs {
 		if !slices.Contains(k.For, service) {
 			continue
 		}
 		s[k.Name] = k.Set[profile]
-		for _, key := range []string{k.Name, service + "." + k.Name} {
-			if v, ok := set[key]; ok && k.allows(v) == nil {
-				s[k.Name] = v
+		for _, given := range []map[string]string{planted.Set, set} {
+			for _, key := range []string{k.Name, service + "." + k.Name} {
+				if v, ok := given[key]; ok && k.allows(v) == nil {
+					s[k.Name] = v
+				}
 			}
 		}
 	}
@@ -183,6 +195,10 @@ func KnobHelp() string {
 			fmt.Fprintf(&b, " %s=%s", p, k.Set[p])
 		}
 		fmt.Fprintf(&b, "  (%s)\n", strings.Join(k.For, ", "))
+	}
+	b.WriteString("\nFaults (--set fault=NAME plants one cause; a knob set beside it wins over the fault's own):\n")
+	for _, f := range t.Faults {
+		fmt.Fprintf(&b, "\n  %s\n    %s\n    %s\n", f.Name, f.Means, settingsText(f.Set))
 	}
 	return b.String()
 }

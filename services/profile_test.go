@@ -136,7 +136,7 @@ func TestEveryKnobIsWired(t *testing.T) {
 				t.Fatal(err)
 			}
 			changed := maps.Clone(was)
-			for _, other := range []string{"1", "2", "3", "5", "33ms", "333ms", "0.7", "loop", "pool", "per-request", "leaks", "continues", "abrupt", "hash", "4"} {
+			for _, other := range []string{"1", "2", "3", "5", "16", "request", "33ms", "333ms", "0.7", "loop", "pool", "per-request", "leaks", "continues", "abrupt", "hash", "4"} {
 				if other != was[k.Name] && k.allows(other) == nil {
 					changed[k.Name] = other
 				}

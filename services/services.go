@@ -114,6 +114,9 @@ func Run(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
+	if n := set.number("memory_limit"); n > 0 && o.ownProcess {
+		kit.LimitMemory(n)
+	}
 	logSettings(log, o, set)
 	if o.LifelineFD > 0 {
 		stop := watchLifeline(o.LifelineFD, cancel)
@@ -127,12 +130,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: listen on %s: %w", o.Service, listen, err)
 	}
-	defer func() { _ = ln.Close() }() // Serve has closed it, unless it was never reached
+	defer func(ln net.Listener) { _ = ln.Close() }(ln) // Serve has closed it, unless it was never reached
 	running, err := build(ctx, o, set, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, running.close()) }()
+	if running.accepting != nil {
+		if ln, err = running.accepting(ln); err != nil {
+			return fmt.Errorf("%s: %w", o.Service, err)
+		}
+	}
 	url := "http://" + ln.Addr().String()
 	log.Info("listening", "url", url)
 	if o.OnListen != nil {
@@ -160,11 +168,16 @@ func Run(ctx context.Context, o Options) (err error) {
 // logSettings writes the one line that says under what a service runs.
 func logSettings(log *slog.Logger, o Options, set settings) {
 	attrs := []any{"profile", o.Profile, "store", o.store().String()}
+	if f := o.Set[faultKey]; f != "" {
+		attrs = append(attrs, faultKey, f)
+	}
 	for _, name := range sortedNames(set) {
 		attrs = append(attrs, name, set[name])
 	}
-	if set.number("nofile") > 0 && !o.ownProcess {
-		attrs = append(attrs, "note", "nofile is not in force: it needs a process of its own")
+	for _, name := range []string{"nofile", "memory_limit"} {
+		if set.number(name) > 0 && !o.ownProcess {
+			attrs = append(attrs, "note", name+" is not in force: it needs a process of its own")
+		}
 	}
 	log.Info("knobs", attrs...)
 }

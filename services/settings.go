@@ -39,6 +39,7 @@ func (s settings) kit() kit.Knobs {
 		Semaphore:       s.number("semaphore"),
 		SemaphoreWait:   s.span("semaphore_wait"),
 		ErrorPath:       s["error_path"],
+		Retries:         s.number("retries"),
 		Undo:            s["undo"],
 		Admission:       s.number("admission"),
 		Abandoned:       s["abandoned"],
@@ -47,9 +48,15 @@ func (s settings) kit() kit.Knobs {
 		IdleTimeout:     s.span("idle_timeout"),
 		Shutdown:        s["shutdown"],
 		ShutdownTimeout: s.span("shutdown_timeout"),
+		HotLock:         s.span("hot_lock"),
+		RequestMemory:   s.number("request_memory"),
+		MemoryLimit:     s.number("memory_limit"),
+		Backlog:         s.number("backlog"),
+		AcceptDelay:     s.span("accept_delay"),
 		KillBillCalls:   s.number("kill_bill_calls"),
 		Settle:          s.span("settle_after"),
 		DBPool:          s.number("db_pool"),
+		Session:         s["session"],
 		NoFile:          s.number("nofile"),
 	}
 }

@@ -30,7 +30,7 @@ func JSONSchema() ([]byte, error) {
 		property{"name", text("Name of the target, used for run folders and reports.", namePattern)},
 		property{"bundled", &jsonschema.Schema{Type: "boolean", Description: "captest starts and stops the services itself."}},
 		property{"profile", text("Profile of the bundled services: before, phase1, phase2 or phase3.", namePattern)},
-		property{"set", &jsonschema.Schema{Type: "object", AdditionalProperties: scalar, Description: "Knobs of the bundled services flipped on top of the profile, such as user.hash: loop."}},
+		property{"set", &jsonschema.Schema{Type: "object", AdditionalProperties: scalar, Description: "Knobs of the bundled services flipped on top of the profile, such as user.hash: loop, or fault: NAME for a named fault."}},
 		property{"store", text("Database of the bundled services: sqlite (files, the default) or postgres://user@host:port/database. No password: it comes from PGPASSWORD or ~/.pgpass.", storePattern)},
 		property{"allow", &jsonschema.Schema{
 			Description: "Resolved addresses that load may reach besides loopback; anything else is refused.",

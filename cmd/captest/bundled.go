@@ -44,7 +44,7 @@ func (b *bundled) start(ctx context.Context, t *targets.Target) (*targets.Target
 		}
 		dir = tmp
 	}
-	fmt.Fprintf(b.stderr, "starting the bundled services, profile %s …\n", t.Profile)
+	fmt.Fprintf(b.stderr, "starting the bundled services, profile %s …\n", (&record.RunInfo{Profile: t.Profile, Set: t.Set}).SettingsText())
 	stack, err := targets.StartStack(ctx, targets.StackConfig{
 		Profile: t.Profile, Set: t.Set, Dir: dir, Store: t.Store, LogDir: filepath.Join(b.folder.Dir(), "services"), ReadyTimeout: 30 * time.Second, OnEvent: b.event,
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/captest/captest/internal/experiment"
 	"github.com/captest/captest/internal/schedule"
 	"github.com/captest/captest/scenarios"
+	"github.com/captest/captest/services"
 	"github.com/captest/captest/targets"
 )
 
@@ -31,6 +33,7 @@ type runOptions struct {
 	maxDuration time.Duration
 	storeDir    string
 	store       string
+	set         map[string]string
 
 	users      uint64
 	concurrent int
@@ -41,6 +44,7 @@ type runOptions struct {
 
 func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.target, "target", "t", "reference", "where load goes: NAME[:PROFILE], FILE or URL")
+	f.StringToStringVar(&o.set, "set", nil, setUsage)
 	f.StringVar(&o.effort, "effort", string(experiment.Quick), "how long to look: quick, standard or thorough")
 	f.StringArrayVarP(&o.limits, "limit", "l", nil, "a limit like 'p95<1s', 'register.p99<2s', 'errors<1%', 'goodput>5/s', 'capacity>=5/s', 'recovery<10s' (repeatable; replaces the scenario's)")
 	f.StringVar(&o.baseline, "baseline", "", "published figure to compare with (default: the scenario's; none for no comparison)")
@@ -60,6 +64,34 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.duration, "duration", 0, "fixed load: how long")
 	f.SortFlags = false
 }
+
+// setUsage is the same for every command that starts the bundled services.
+const setUsage = "flip one knob of the bundled services or plant a fault: KNOB=VALUE, SERVICE.KNOB=VALUE or fault=NAME (repeatable)"
+
+// applySet puts --set on top of what the target's file sets, and holds the whole against the knobs there are.
+func (o *runOptions) applySet(t *targets.Target) error {
+	if !t.Bundled {
+		if len(o.set) > 0 {
+			return &settingError{target: t.Name}
+		}
+		return nil
+	}
+	if t.Set == nil {
+		t.Set = map[string]string{}
+	}
+	maps.Copy(t.Set, o.set)
+	return services.CheckKnobs(t.Profile, t.Set)
+}
+
+// settingError is --set for services that captest did not bring along.
+type settingError struct{ target string }
+
+func (e *settingError) Error() string {
+	return fmt.Sprintf("--set: target %s is not bundled with captest, so it has no knobs", e.target)
+}
+
+// Hint is the next step.
+func (e *settingError) Hint() string { return "leave --set out, or run against --target reference" }
 
 // load reads everything the files and flags say about the journey and its load. All mistakes of the flags come together.
 func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment.Fixed, error) {

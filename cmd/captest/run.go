@@ -21,7 +21,6 @@ import (
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/internal/tui"
 	"github.com/captest/captest/scenarios"
-	"github.com/captest/captest/services"
 	"github.com/captest/captest/targets"
 )
 
@@ -38,6 +37,7 @@ goodput or a limit breaks, measures 10 users, overloads, lets go and watches the
   captest run --users 100 --concurrent 20          exactly 100 journeys, 20 at a time
   captest run --concurrent 50 --duration 1m
   captest run --rate 5 --duration 1m --limit 'p95<1s' --limit 'errors<1%'
+  captest run --set fault=lock-contention          the bundled services with one fault planted (captest serve --help lists them)
 ` + exitStatus,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -63,10 +63,10 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	if err != nil {
 		return invalid(err)
 	}
+	if err := o.applySet(target); err != nil {
+		return invalid(err)
+	}
 	if target.Bundled {
-		if err := services.CheckKnobs(target.Profile, target.Set); err != nil {
-			return invalid(err)
-		}
 		if target.Store, err = chooseStore(e, o.store, target.Store); err != nil {
 			return invalid(err)
 		}
@@ -123,7 +123,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 		seed = randomSeed()
 	}
 	info := record.RunInfo{
-		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Plan: plan(fixed),
+		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Set: target.Set, Plan: plan(fixed),
 		Effort: string(effort), Engine: "net/http", Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
 		Host: observe.Fingerprint(), Steps: stepNames(scenario),
 	}

@@ -66,7 +66,7 @@ In a container, one service is the process itself; its log goes to stderr, and n
 		},
 	}
 	c.Flags().StringVar(&profile, "profile", "phase2", "one of "+strings.Join(services.Profiles(), ", "))
-	c.Flags().StringToStringVar(&set, "set", nil, "flip one knob: KNOB=VALUE or SERVICE.KNOB=VALUE (repeatable)")
+	c.Flags().StringToStringVar(&set, "set", nil, setUsage)
 	c.Flags().StringVar(&dir, "store-dir", "", "keep databases and logs in this folder (default: a temporary one, removed at the end)")
 	addStore(c.Flags(), &store)
 	c.Flags().BoolVar(&free, "free-ports", false, "take free ports instead of the usual ones")
@@ -105,7 +105,12 @@ func runServe(ctx context.Context, e *env, c targets.StackConfig) error {
 	for _, s := range t.Services {
 		fmt.Fprintf(e.stdout, "%-10s %s\n", s.Name, s.URL)
 	}
-	fmt.Fprintf(e.stderr, "profile %s; logs and databases in %s; Ctrl-C stops everything\n", c.Profile, c.Dir)
+	names := make([]string, 0, len(t.Services))
+	for _, s := range t.Services {
+		names = append(names, s.Name)
+	}
+	fmt.Fprint(e.stderr, services.Describe(c.Profile, c.Set, names...))
+	fmt.Fprintf(e.stderr, "logs and databases in %s; Ctrl-C stops everything\n", c.Dir)
 	<-ctx.Done()
 	stop, cancelStop := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancelStop()

@@ -71,6 +71,7 @@ func understood(key string) bool {
 	}
 	for _, prefix := range []string{
 		"process_", "http_request", "http_client_", "event_loop_", "hash_", "hashes_total", "semaphore_", "circuit_breaker_", "requests_shed_",
+		"hot_lock_", "request_memory_bytes", "store_session_", "accept_queue_", "connections_accepted_",
 		"capacity_", "go_", "pool.", "sem.", "hash.", "loop.", "requests.", "retries", "kb_resource.", "main.pool.",
 	} {
 		if strings.HasPrefix(name, prefix) {

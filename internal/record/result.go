@@ -1,6 +1,11 @@
 package record
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // SchemaVersion is run.json's version number.
 const SchemaVersion = 1
@@ -26,22 +31,42 @@ type Result struct {
 
 // RunInfo heads a run.
 type RunInfo struct {
-	ID             string     `json:"id"`
-	Scenario       string     `json:"scenario"`
-	Target         string     `json:"target"`
-	Profile        string     `json:"profile,omitempty"`
-	Plan           string     `json:"plan"` // capacity, fixed
-	Effort         string     `json:"effort"`
-	Engine         string     `json:"engine"`
-	Seed           uint64     `json:"seed,string"`
-	Started        time.Time  `json:"started"`
-	Ended          *time.Time `json:"ended"`
-	LoadSeconds    *float64   `json:"load_seconds"` // time under load, all trials
-	CaptestVersion string     `json:"captest_version"`
-	Host           Host       `json:"host"`
-	Interrupted    bool       `json:"interrupted"` // ended early on request
-	CutShort       bool       `json:"cut_short"`   // captest was killed: rebuilt from what was on disk
-	Steps          []string   `json:"steps"`       // in journey order
+	ID       string `json:"id"`
+	Scenario string `json:"scenario"`
+	Target   string `json:"target"`
+	Profile  string `json:"profile,omitempty"`
+	// Set is what was set on top of the profile of the bundled services, as in --set; {"fault":"lock-contention"} plants a
+	// named fault.
+	Set            map[string]string `json:"set,omitempty"`
+	Plan           string            `json:"plan"` // capacity, fixed
+	Effort         string            `json:"effort"`
+	Engine         string            `json:"engine"`
+	Seed           uint64            `json:"seed,string"`
+	Started        time.Time         `json:"started"`
+	Ended          *time.Time        `json:"ended"`
+	LoadSeconds    *float64          `json:"load_seconds"` // time under load, all trials
+	CaptestVersion string            `json:"captest_version"`
+	Host           Host              `json:"host"`
+	Interrupted    bool              `json:"interrupted"` // ended early on request
+	CutShort       bool              `json:"cut_short"`   // captest was killed: rebuilt from what was on disk
+	Steps          []string          `json:"steps"`       // in journey order
+}
+
+// SettingsText is the profile and what was set on top of it, in a fixed order with a named fault first: "phase2,
+// fault=lock-contention". "" for services that captest did not start.
+func (r *RunInfo) SettingsText() string {
+	parts := []string{}
+	for _, key := range slices.Sorted(maps.Keys(r.Set)) {
+		if key == "fault" {
+			parts = slices.Insert(parts, 0, key+"="+r.Set[key])
+			continue
+		}
+		parts = append(parts, key+"="+r.Set[key])
+	}
+	if r.Profile != "" {
+		parts = slices.Insert(parts, 0, r.Profile)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Host fingerprints the machine that generated the load.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -26,7 +27,7 @@ type Handler func(ctx context.Context, r *Request) (Reply, error)
 
 // App is what every service has around its own handlers. A request passes
 //
-//	metrics → event loop → admission → body → handler
+//	metrics → event loop → admission → body → session, memory, lock → handler
 //
 // and /health, /health/database, /ready and /metrics pass the first two only: they are never shed, but they wait for
 // their event loop as everything on it does.
@@ -36,13 +37,19 @@ type App struct {
 	m        *Metrics
 	mux      *http.ServeMux
 	loops    *Loops
+	lock     hotLock
+	memory   requestMemory
 	admitted atomic.Int64
 	draining atomic.Bool
 }
 
 // NewApp makes an app with the probes every service has. The clients are those without which it is not ready.
 func NewApp(k Knobs, db *Store, dbName string, m *Metrics, log *slog.Logger, clients ...*Client) *App {
-	a := &App{knobs: k, log: log, m: m, mux: http.NewServeMux(), loops: NewLoops(k.Workers, m)}
+	a := &App{
+		knobs: k, log: log, m: m, mux: http.NewServeMux(), loops: NewLoops(k.Workers, m),
+		lock:   hotLock{hold: k.HotLock, waited: m.lockWait, held: m.lockHeld},
+		memory: requestMemory{mebibytes: k.RequestMemory, inUse: m.requestMemory},
+	}
 	m.Registry.MustRegister(collectors.NewDBStatsCollector(db.DB(), dbName))
 	a.probe("GET /health", func(context.Context) error { return nil })
 	a.probe("GET /health/database", func(ctx context.Context) error { return ping(ctx, db) })
@@ -129,6 +136,13 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request, h Handler) (Reply, e
 	if err != nil {
 		return Reply{}, err
 	}
+	if a.knobs.Session == ForRequest {
+		var end func()
+		ctx, end = (&session{held: a.m.sessionHeld}).open(ctx)
+		defer end()
+	}
+	defer a.memory.take()()
+	a.lock.pass(ctx)
 	return h(ctx, &Request{Request: r, Body: body})
 }
 
@@ -164,6 +178,9 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 
 // Loops are the event loops connections are to be pinned to.
 func (a *App) Loops() *Loops { return a.loops }
+
+// Accepting prepares the socket the App is served on.
+func (a *App) Accepting(ln net.Listener) (net.Listener, error) { return Accepting(ln, a.knobs, a.m) }
 
 // Drain makes /ready fail, so that no new work is sent here.
 func (a *App) Drain() { a.draining.Store(true) }

@@ -79,6 +79,7 @@ func NewClient(downstream, base string, k Knobs, m *Metrics, log *slog.Logger) (
 		bulkhead: newBulkhead(downstream, k.Semaphore, k.SemaphoreWait, m),
 		breaker:  newBreaker(downstream, k.Breaker, k.BreakerOpen, m, log),
 	}
+	m.retries.WithLabelValues(downstream) // shown as 0 before the first one
 	if k.Client != PerRequest {
 		keep := k.Keepalive
 		if keep == 0 {
@@ -117,9 +118,42 @@ func (c *Client) Close() {
 	}
 }
 
-// Do makes one call, giving up the event loop meanwhile. Every status is an Answer; errors are *OpenError, *BusyError,
-// *TimeoutError, the context's, or the network's.
+// Do makes one call, giving up the event loop meanwhile, and repeats it as the knobs say. Every status is an Answer; errors
+// are *OpenError, *BusyError, *TimeoutError, the context's, or the network's.
+//
+// A repetition comes at once, without back-off or budget, which is what makes a storm of it. It is a call like any other:
+// it asks the breaker, whose count it belongs to, and waits for a permit behind those who wait already. Where it gets
+// neither, the failure before it stands: that is what the downstream said.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
+	answer, err := c.attempt(ctx, call)
+	for range c.knobs.Retries {
+		if !failed(answer, err) || ctx.Err() != nil {
+			return answer, err
+		}
+		again := call
+		if again.Permit, _ = c.Allow(); again.Permit == nil {
+			return answer, err
+		}
+		c.m.retries.WithLabelValues(c.downstream).Inc()
+		next, nextErr := c.attempt(ctx, again)
+		if saysNothing(nextErr) {
+			return answer, err
+		}
+		answer, err = next, nextErr
+	}
+	return answer, err
+}
+
+// failed says whether an attempt was made and failed: a 5xx, a timeout, a connection refused or reset.
+func failed(a *Answer, err error) bool {
+	var open *OpenError
+	if err != nil {
+		return !saysNothing(err) && !errors.As(err, &open)
+	}
+	return a.Status >= 500
+}
+
+func (c *Client) attempt(ctx context.Context, call Call) (*Answer, error) {
 	permit := call.Permit
 	if permit == nil {
 		var err error

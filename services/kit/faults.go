@@ -206,8 +206,9 @@ func resetConnection(w http.ResponseWriter) {
 
 // control serves FaultsPath.
 func (f *Faults) control(w http.ResponseWriter, r *http.Request) {
-	// A browser sends Origin with the writes of a page, so a page open on this machine cannot break a service.
-	if !faultPeerIsLoopback(r.RemoteAddr) || r.Header.Get("Origin") != "" {
+	// A browser sends Origin with the writes of a page, so a page open on this machine cannot break a service. Nor can one
+	// whose name was made to point here after it was loaded (DNS rebinding): its Host is still that name.
+	if !faultPeerIsLoopback(r.RemoteAddr) || !faultHostIsLoopback(r.Host) || r.Header.Get("Origin") != "" {
 		faultAnswer(w, http.StatusForbidden, "forbidden", "faults are controlled from this machine only")
 		return
 	}
@@ -267,6 +268,19 @@ func (f *Faults) replace(set []*faultInForce) {
 func faultPeerIsLoopback(remote string) bool {
 	peer, err := netip.ParseAddrPort(remote)
 	return err == nil && peer.Addr().Unmap().IsLoopback()
+}
+
+// faultHostIsLoopback says whether a Host header names this machine: localhost or a loopback address, with or without port.
+func faultHostIsLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 func faultAnswer(w http.ResponseWriter, status int, code, message string) {

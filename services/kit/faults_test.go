@@ -100,7 +100,7 @@ func TestFaultDelayWaitsInVirtualTime(t *testing.T) {
 		f := NewFaults(1)
 		h := f.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		put := httptest.NewRequest(http.MethodPut, FaultsPath, strings.NewReader(`{"faults":[{"kind":"delay","delay":"3s","for":"10s"}]}`))
-		put.RemoteAddr = "127.0.0.1:1"
+		put.RemoteAddr, put.Host = "127.0.0.1:1", "localhost"
 		h.ServeHTTP(httptest.NewRecorder(), put)
 
 		start := time.Now()
@@ -237,9 +237,9 @@ func TestFaultProbabilityAndPaths(t *testing.T) {
 func TestFaultControlIsForThisMachineAndNeverFaulted(t *testing.T) {
 	f := NewFaults(1)
 	h := f.Wrap(http.NotFoundHandler())
-	ask := func(method, remote, origin, body string) int {
+	ask := func(method, remote, host, origin, body string) int {
 		r := httptest.NewRequest(method, FaultsPath, strings.NewReader(body))
-		r.RemoteAddr = remote
+		r.RemoteAddr, r.Host = remote, host
 		if origin != "" {
 			r.Header.Set("Origin", origin)
 		}
@@ -249,22 +249,27 @@ func TestFaultControlIsForThisMachineAndNeverFaulted(t *testing.T) {
 	}
 	stall := `{"faults":[{"kind":"stall"},{"kind":"reset"}]}`
 	for _, c := range []struct {
-		method, remote, origin string
-		want                   int
+		method, remote, host, origin string
+		want                         int
 	}{
-		{http.MethodPut, "192.0.2.1:5", "", 403},
-		{http.MethodGet, "10.0.0.1:5", "", 403},
-		{http.MethodDelete, "[2001:db8::1]:5", "", 403},
-		{http.MethodGet, "@", "", 403},
-		{http.MethodPut, "127.0.0.1:5", "http://evil.example", 403},
-		{http.MethodPut, "127.0.0.1:5", "", 200},
-		{http.MethodGet, "[::1]:5", "", 200},
-		{http.MethodGet, "[::ffff:127.0.0.1]:5", "", 200},
-		{http.MethodPost, "127.0.0.1:5", "", 405},
-		{http.MethodDelete, "127.0.0.9:5", "", 200},
+		{http.MethodPut, "192.0.2.1:5", "localhost", "", 403},
+		{http.MethodGet, "10.0.0.1:5", "127.0.0.1:8001", "", 403},
+		{http.MethodDelete, "[2001:db8::1]:5", "localhost", "", 403},
+		{http.MethodGet, "@", "localhost", "", 403},
+		{http.MethodPut, "127.0.0.1:5", "127.0.0.1:8001", "http://evil.example", 403},
+		{http.MethodPut, "127.0.0.1:5", "evil.example", "", 403},         // a name that was made to point here
+		{http.MethodPut, "127.0.0.1:5", "127.0.0.1.example:80", "", 403}, // one that only looks like it
+		{http.MethodGet, "127.0.0.1:5", "192.0.2.1", "", 403},
+		{http.MethodGet, "127.0.0.1:5", "", "", 403},
+		{http.MethodPut, "127.0.0.1:5", "127.0.0.1:8001", "", 200},
+		{http.MethodGet, "[::1]:5", "[::1]:8001", "", 200},
+		{http.MethodGet, "[::1]:5", "[::1]", "", 200},
+		{http.MethodGet, "[::ffff:127.0.0.1]:5", "LocalHost:8001", "", 200},
+		{http.MethodPost, "127.0.0.1:5", "localhost", "", 405},
+		{http.MethodDelete, "127.0.0.9:5", "127.0.0.9:1", "", 200},
 	} {
-		if got := ask(c.method, c.remote, c.origin, stall); got != c.want {
-			t.Errorf("%s from %s origin %q = %d, want %d", c.method, c.remote, c.origin, got, c.want)
+		if got := ask(c.method, c.remote, c.host, c.origin, stall); got != c.want {
+			t.Errorf("%s from %s to %q origin %q = %d, want %d", c.method, c.remote, c.host, c.origin, got, c.want)
 		}
 	}
 	if len(f.Show()) != 0 {

@@ -7,6 +7,7 @@ const (
 	OnLoop     = "loop"
 	InPool     = "pool"
 	PerRequest = "per-request"
+	ForRequest = "request"
 	Pooled     = "pooled"
 	Leaks      = "leaks"
 	Closes     = "closes"
@@ -36,6 +37,7 @@ type Knobs struct {
 	Semaphore       int           // calls at a time to each downstream; 0: no bound
 	SemaphoreWait   time.Duration // how long a call waits for its turn
 	ErrorPath       string        // Leaks or Closes: the connection of an error answer
+	Retries         int           // times a failed call is repeated at once; 0: never
 	Undo            string        // Leaks or Closes: the store connection that undid a failed registration
 
 	Admission       int    // requests in flight before more are shed; 0: no bound
@@ -46,8 +48,15 @@ type Knobs struct {
 	Shutdown        string        // Graceful or Abrupt
 	ShutdownTimeout time.Duration // how long a graceful shutdown waits for requests in flight
 
+	HotLock       time.Duration // how long each request holds the one lock all share; 0: there is none
+	RequestMemory int           // MiB each request keeps alive; 0: none
+	MemoryLimit   int           // of the process, MiB; 0: none
+	Backlog       int           // connections waiting to be accepted; 0: the system's maximum
+	AcceptDelay   time.Duration // what the accept loop spends on each connection; 0: nothing
+
 	KillBillCalls int           // Kill Bill calls per account: 4 or 2
 	Settle        time.Duration // age at which something half done is left behind; see SettleAfter
 	DBPool        int           // connections to the store
+	Session       string        // ForRequest, or statement: how long a request keeps its store connection
 	NoFile        int           // descriptor limit, soft and hard; 0: as inherited
 }

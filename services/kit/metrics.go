@@ -2,6 +2,7 @@ package kit
 
 import (
 	"net/http"
+	"regexp"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -31,7 +32,17 @@ type Metrics struct {
 	connOpened, connWait *prometheus.CounterVec   // downstream
 	callDuration         *prometheus.HistogramVec // downstream
 	calls                *prometheus.CounterVec   // downstream, status
+	retries              *prometheus.CounterVec   // downstream
+
+	lockWait, lockHeld prometheus.Counter
+	requestMemory      prometheus.Gauge
+	sessionHeld        prometheus.Counter
+	accepted           prometheus.Counter
 }
+
+// runtimeMetrics are those of the Go runtime that its collector does not show by itself: what waiting for mutexes and
+// collecting garbage cost.
+var runtimeMetrics = regexp.MustCompile(`^(/sync/mutex/wait/total:seconds|/cpu/classes/gc/total:cpu-seconds|/cpu/classes/total:cpu-seconds|/gc/limiter/last-enabled:gc-cycle)$`)
 
 // NewMetrics registers everything a service can show, with the Go runtime's and the process's own metrics.
 func NewMetrics() *Metrics {
@@ -51,7 +62,10 @@ func NewMetrics() *Metrics {
 		reg.MustRegister(v)
 		return v
 	}
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: runtimeMetrics})),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	return &Metrics{
 		Registry:   reg,
 		requests:   counter("http_requests_total", "Requests answered.", "route", "status"),
@@ -77,7 +91,14 @@ func NewMetrics() *Metrics {
 		connOpened:   counter("http_client_connections_opened_total", "Connections ever opened.", "downstream"),
 		connWait:     counter("http_client_pool_wait_seconds_total", "Time calls waited for a connection of the pool, dialling left out.", "downstream"),
 		callDuration: histogram("http_client_request_duration_seconds", "Duration of a call as the caller sees it, pool wait included, semaphore wait left out.", "downstream"),
-		calls:        counter("http_client_requests_total", "Calls made, by status or by how they failed.", "downstream", "status"),
+		calls:        counter("http_client_requests_total", "Calls made, by status or by how they failed; each attempt is one.", "downstream", "status"),
+		retries:      counter("http_client_retries_total", "Calls repeated because the attempt before failed.", "downstream"),
+
+		lockWait:      counter("hot_lock_wait_seconds_total", "Time requests waited for the lock they all share.").WithLabelValues(),
+		lockHeld:      counter("hot_lock_held_seconds_total", "Time that lock was held.").WithLabelValues(),
+		requestMemory: gauge("request_memory_bytes", "Memory that requests keep alive until they end.").WithLabelValues(),
+		sessionHeld:   counter("store_session_seconds_total", "Time requests kept a store connection from their first statement to their end.").WithLabelValues(),
+		accepted:      counter("connections_accepted_total", "Connections taken from the accept queue.").WithLabelValues(),
 	}
 }
 

@@ -32,7 +32,8 @@ type Store struct {
 // Conn is one connection of a store. Whoever does not close it has taken it from the pool for ever.
 type Conn struct {
 	statements
-	conn *sql.Conn
+	conn     *sql.Conn
+	giveBack func() error
 }
 
 // Tx is a transaction of a store.
@@ -54,7 +55,7 @@ func OpenStore(ctx context.Context, c StoreConfig, schema string) (*Store, error
 	if err := fillPool(ctx, db, c.Pool); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: open %d connections: %w", c.Name, c.Pool, err), db.Close())
 	}
-	s := &Store{statements: statements{on: db}, db: db}
+	s := &Store{statements: statements{on: perRequest{db}}, db: db}
 	if c.Postgres() {
 		s.rewrite = numbered
 	}
@@ -136,29 +137,38 @@ func (s *Store) PingContext(ctx context.Context) error { return s.db.PingContext
 // Close closes the connections that are not in use, and the others when they are given back.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Conn takes a connection from the pool; the caller closes it.
+// Conn takes a connection from the pool, or the one that the request of ctx keeps; the caller closes it.
 func (s *Store) Conn(ctx context.Context) (*Conn, error) {
-	conn, err := s.db.Conn(ctx)
+	conn, kept, err := sessionConn(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{statements: statements{on: conn, rewrite: s.rewrite}, conn: conn}, nil
+	if conn != nil {
+		return &Conn{statements: statements{on: conn, rewrite: s.rewrite}, conn: conn, giveBack: kept.lend()}, nil
+	}
+	if conn, err = s.db.Conn(ctx); err != nil {
+		return nil, err
+	}
+	return &Conn{statements: statements{on: conn, rewrite: s.rewrite}, conn: conn, giveBack: conn.Close}, nil
 }
 
 // Close gives the connection back to its pool.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error { return c.giveBack() }
 
 // Begin starts a transaction that is going to write; the caller commits it or rolls it back.
 func (s *Store) Begin(ctx context.Context) (*Tx, error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	return s.begun(tx, err)
+	conn, _, err := sessionConn(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	if conn != nil {
+		return s.begun(conn.BeginTx(ctx, nil))
+	}
+	return s.begun(s.db.BeginTx(ctx, nil))
 }
 
 // Begin is a Store's, on this connection.
-func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
-	tx, err := c.conn.BeginTx(ctx, nil)
-	return c.begun(tx, err)
-}
+func (c *Conn) Begin(ctx context.Context) (*Tx, error) { return c.begun(c.conn.BeginTx(ctx, nil)) }
 
 func (s statements) begun(tx *sql.Tx, err error) (*Tx, error) {
 	if err != nil {
