@@ -18,7 +18,7 @@ import (
 )
 
 // frames runs a load with a run folder and sums up the client's connections over all frames.
-func frames(t *testing.T, e *HTTP, load Load) (record.ConnectionFrame, *record.Result) {
+func frames(t *testing.T, e Engine, load Load) (record.ConnectionFrame, *record.Result) {
 	t.Helper()
 	folder, err := record.Create(t.TempDir(), "s", "stub", time.Now())
 	if err != nil {

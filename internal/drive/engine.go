@@ -16,8 +16,7 @@ import (
 	"github.com/captest/captest/targets"
 )
 
-// Engine sends one load at a time. The net/http engine is the first; others come under the same seam: nothing
-// downstream of a record.Sample knows which one ran.
+// Engine sends one load at a time. Nothing downstream of a record.Sample knows which one ran.
 type Engine interface {
 	// Drive runs the load until its end, then waits for what is in flight (at most the load's Grace, after which it is
 	// cancelled and recorded as canceled) and says what happened. When ctx is done it cancels what is in flight at once.

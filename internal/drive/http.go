@@ -101,6 +101,17 @@ type run struct {
 
 // Drive implements Engine.
 func (e *HTTP) Drive(ctx context.Context, load Load, rec *record.Recorder) (Tally, error) {
+	return e.drive(ctx, load, rec, func(r *run) {
+		if load.Users > 0 {
+			r.closed()
+		} else {
+			r.open()
+		}
+	})
+}
+
+// drive is a Drive whose journeys send starts. It returns when no more are to start; what they do goes on in r.wg.
+func (e *HTTP) drive(ctx context.Context, load Load, rec *record.Recorder, send func(*run)) (Tally, error) {
 	if err := load.check(); err != nil {
 		return Tally{}, err
 	}
@@ -120,11 +131,7 @@ func (e *HTTP) Drive(ctx context.Context, load Load, rec *record.Recorder) (Tall
 	defer r.end()
 
 	before := rec.Clock().Now()
-	if load.Users > 0 {
-		r.closed()
-	} else {
-		r.open()
-	}
+	send(r)
 	r.finish()
 
 	tally := Tally{Journeys: r.journeys.Load(), Failed: r.failed.Load(), Dropped: r.dropped, Stragglers: int(r.canceled.Load())}

@@ -13,18 +13,7 @@ import (
 // An arrival that comes late, because this machine stalled, is sent at once: that is what the schedule owes. How late it was is
 // recorded, and its response time counts from when it was due.
 func (r *run) open() {
-	limit := r.load.InFlightCap
-	if limit == 0 {
-		limit = DefaultInFlightCap
-	}
-	length := r.load.For
-	if length == 0 {
-		length = r.load.Plan.Length()
-	}
-	idle := &idleUsers{run: r, limit: limit}
-	for i := min(len(r.users), limit) - 1; i >= 0; i-- {
-		idle.free = append(idle.free, r.users[i])
-	}
+	idle, length := r.idle(), r.load.length()
 	began := r.clock.Now()
 	clock := time.NewTimer(0)
 	defer clock.Stop()
@@ -49,6 +38,14 @@ func (r *run) open() {
 		})
 	}
 	r.until(clock, began+int64(length))
+}
+
+// length of an open load.
+func (l *Load) length() time.Duration {
+	if l.For > 0 {
+		return l.For
+	}
+	return l.Plan.Length()
 }
 
 // until waits for an instant, in ns since the run began; false when the run was cancelled before. The last part of the wait is
@@ -91,6 +88,18 @@ type idleUsers struct {
 
 	mu   sync.Mutex
 	free []*user
+}
+
+// idle begins with every user that earlier loads left.
+func (r *run) idle() *idleUsers {
+	i := &idleUsers{run: r, limit: r.load.InFlightCap}
+	if i.limit == 0 {
+		i.limit = DefaultInFlightCap
+	}
+	for n := min(len(r.users), i.limit) - 1; n >= 0; n-- {
+		i.free = append(i.free, r.users[n])
+	}
+	return i
 }
 
 // take gives a free user, a new one while there are fewer than the limit, else nil.

@@ -109,6 +109,16 @@ func text(t testing.TB, s string) *scenarios.Template {
 // engine makes one with what the Config leaves open; it is closed when the test ends.
 func engine(t testing.TB, c Config) *HTTP {
 	t.Helper()
+	e, err := NewHTTP(complete(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// complete fills in what a Config leaves open.
+func complete(c Config) Config {
 	if c.Scenario == nil {
 		c.Scenario = get("/")
 	}
@@ -118,12 +128,7 @@ func engine(t testing.TB, c Config) *HTTP {
 	if c.Identity == nil {
 		c.Identity = NewIdentity(1, c.Scenario.Name, nil)
 	}
-	e, err := NewHTTP(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
+	return c
 }
 
 // recorder is one in the middle of a trial.
@@ -138,7 +143,7 @@ func recorder(s *scenarios.Scenario) *record.Recorder {
 }
 
 // drive runs a load and gives what was recorded.
-func drive(t testing.TB, ctx context.Context, e *HTTP, load Load, rec *record.Recorder) (Tally, record.TrialSums) {
+func drive(t testing.TB, ctx context.Context, e Engine, load Load, rec *record.Recorder) (Tally, record.TrialSums) {
 	t.Helper()
 	tally, err := e.Drive(ctx, load, rec)
 	if err != nil {

@@ -139,6 +139,12 @@ func (u *user) send(ctx context.Context, s *step, timeout time.Duration, intende
 	out := result{sample: record.Sample{Intended: intended, Started: now, Step: s.index}}
 	out.sample.Error, out.detail, err = u.exchange(ctx, request, r, s, &out.sample)
 	out.sample.Done = u.with.clock.Now()
+	u.settle(s, &out, err, shard)
+	return out
+}
+
+// settle ends a request whose outcome is known: what the trace saw, the count, and an example when it failed. err is what broke it.
+func (u *user) settle(s *step, out *result, err error, shard *record.Shard) {
 	seen, reusable := u.trace.end()
 	out.note(seen)
 	if err != nil || !reusable || !seen.reused {
@@ -153,7 +159,6 @@ func (u *user) send(ctx context.Context, s *step, timeout time.Duration, intende
 	if out.failed() && !out.canceled() {
 		u.with.examples.add(s.name, out.sample.Error, out.detail, u.excerpt(out.sample.Error))
 	}
-	return out
 }
 
 // exchange sends the request and takes the answer. err is what broke it; an answer that is merely wrong is no err.
