@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -70,7 +71,22 @@ func (e *Expect) statuses() string {
 	if len(e.Status) == 0 {
 		return "2xx"
 	}
-	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(e.Status)), " or "), "[]")
+	var words []string
+	for i := 0; i < len(e.Status); {
+		first, last := e.Status[i], e.Status[i]
+		for i++; i < len(e.Status) && e.Status[i] == last+1; i++ {
+			last++
+		}
+		switch {
+		case last > first+1:
+			words = append(words, fmt.Sprintf("%d to %d", first, last))
+		case last > first:
+			words = append(words, strconv.Itoa(first), strconv.Itoa(last))
+		default:
+			words = append(words, strconv.Itoa(first))
+		}
+	}
+	return strings.Join(words, " or ")
 }
 
 // check compares one value; "" when it is the wanted one.

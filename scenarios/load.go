@@ -36,13 +36,13 @@ func BuiltinFile(name string) ([]byte, bool) {
 	return data, err == nil
 }
 
-// Load reads a built-in scenario by its name, or a file by its path. A file with mistakes gives an *yamlfile.Errors with
+// Load reads a built-in scenario by its name, or a file by its path; a vegeta target file is one too. A file with mistakes gives an *yamlfile.Errors with
 // all of them; a name that is neither gives a *NotFoundError.
 func Load(nameOrFile string) (*Scenario, error) {
 	if data, ok := BuiltinFile(nameOrFile); ok {
 		return Parse(nameOrFile+".yaml (built-in)", data)
 	}
-	data, err := yamlfile.Read(nameOrFile)
+	data, err := yamlfile.ReadUpTo(nameOrFile, vegetaMaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFoundError{Name: nameOrFile}
 	}
@@ -68,9 +68,12 @@ func (e *NotFoundError) Hint() string {
 	return "give a file, or one of the built-in scenarios: " + strings.Join(Builtins(), ", ")
 }
 
-// Parse reads the text of a scenario; file is its name in messages, and its folder is where rows are looked for.
-// Mistakes give an *yamlfile.Errors.
+// Parse reads the text of a scenario, or of a vegeta target file; file is its name in messages, and its folder is where rows
+// are looked for. Mistakes give an *yamlfile.Errors.
 func Parse(file string, data []byte) (*Scenario, error) {
+	if isVegeta(data) {
+		return parseVegeta(file, data, openBody)
+	}
 	doc, err := yamlfile.Parse(file, data)
 	if err != nil {
 		return nil, err

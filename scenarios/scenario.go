@@ -11,6 +11,9 @@ type Scenario struct {
 	Name        string
 	Description string
 	File        string // where it came from, for messages; "built-in" names included
+	// Origin is what the absolute URLs of a vegeta target file share (scheme, host and port); "" for scenario files, whose
+	// target stands elsewhere.
+	Origin string
 	// Data are fields made anew for each journey, in file order (a later one may use an earlier one).
 	Data []Field
 	// Rows is a CSV file whose rows feed {{row.column}}, resolved against the scenario file's folder.

@@ -17,7 +17,7 @@ func newCheck(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE…",
 		Short: "Check scenario and target files, every mistake at once",
-		Long:  "A file with steps is a scenario, one with services is a target. Nothing is sent.\n" + exitStatus,
+		Long:  "A file with steps is a scenario, one with services is a target; vegeta target files are known by their first line. Nothing is sent.\n" + exitStatus,
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, files []string) error {
 			var all []error
@@ -49,6 +49,9 @@ func checkFile(e *env, file string) (kind string, err error) {
 	s, err := scenarios.Load(file)
 	if err == nil && s.Baseline != "" && s.Baseline != "none" {
 		_, err = targets.LoadBaseline(s.Baseline)
+	}
+	if s != nil && s.Origin != "" {
+		return "vegeta targets", err
 	}
 	return "scenario", err
 }

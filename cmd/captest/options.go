@@ -20,6 +20,7 @@ import (
 type runOptions struct {
 	scenario    string
 	target      string
+	targetSet   bool
 	effort      string
 	limits      []string
 	baseline    string

@@ -33,11 +33,14 @@ func newRun(e *env) *cobra.Command {
 captest starts and stops). Without a fixed load it measures one user, climbs 1, 2, 4, 8 … users until more users bring no more
 goodput or a limit breaks, measures 10 users, overloads, lets go and watches the recovery.
 
+A vegeta target file, http or json, is a scenario too: its first line tells, and its URLs, of one origin, are the target.
+
   captest run
   captest run --users 100 --concurrent 20          exactly 100 journeys, 20 at a time
   captest run --concurrent 50 --duration 1m
   captest run --rate 5 --duration 1m --limit 'p95<1s' --limit 'errors<1%'
   captest run --set fault=lock-contention          the bundled services with one fault planted (captest serve --help lists them)
+  captest run targets.txt --rate 50 --duration 1m  what vegeta attack -targets targets.txt -rate 50 -duration 1m sends
 ` + exitStatus,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -45,7 +48,7 @@ goodput or a limit breaks, measures 10 users, overloads, lets go and watches the
 			if len(args) == 1 {
 				o.scenario = args[0]
 			}
-			o.seedSet = c.Flags().Changed("seed")
+			o.seedSet, o.targetSet = c.Flags().Changed("seed"), c.Flags().Changed("target")
 			return runRun(c.Context(), e, &o)
 		},
 	}
@@ -59,7 +62,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	if err != nil {
 		return invalid(err)
 	}
-	target, err := targets.Load(o.target, e.getenv)
+	target, err := o.findTarget(scenario, e.getenv)
 	if err != nil {
 		return invalid(err)
 	}

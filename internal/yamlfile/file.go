@@ -32,7 +32,10 @@ type File struct {
 }
 
 // Read gets a file's text, at most MaxBytes of it. What is not a regular file of that size is an *Errors without a line.
-func Read(name string) ([]byte, error) {
+func Read(name string) ([]byte, error) { return ReadUpTo(name, MaxBytes) }
+
+// ReadUpTo is Read for files that may be of another size.
+func ReadUpTo(name string, most int) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -41,25 +44,25 @@ func Read(name string) ([]byte, error) {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, &Errors{List: []Error{{File: name, Msg: "is a folder, not a file"}}}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(data) > MaxBytes {
-		return nil, tooLarge(name)
+	if len(data) > most {
+		return nil, tooLarge(name, most)
 	}
 	return data, nil
 }
 
-func tooLarge(name string) *Errors {
-	return &Errors{List: []Error{{File: name, Msg: fmt.Sprintf("larger than %d KiB", MaxBytes>>10)}}}
+func tooLarge(name string, most int) *Errors {
+	return &Errors{List: []Error{{File: name, Msg: fmt.Sprintf("larger than %d KiB", most>>10)}}}
 }
 
 // Parse reads one YAML document whose root is a mapping. When it cannot be read at all the error is an *Errors;
 // otherwise duplicate keys and the like are already collected and reading goes on with Root.
 func Parse(name string, data []byte) (*File, error) {
 	if len(data) > MaxBytes {
-		return nil, tooLarge(name)
+		return nil, tooLarge(name, MaxBytes)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	f := &File{name: name, lines: splitLines(string(data)), broken: make(map[*yaml.Node]bool)}
