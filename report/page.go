@@ -194,6 +194,9 @@ func pageNotices(r *record.Result) []notice {
 	} else if r.Run.Interrupted {
 		out = append(out, notice{"interrupted", "Interrupted", "The run was ended early on request. What was measured until then stands."})
 	}
+	if r.Run.Insecure {
+		out = append(out, notice{"insecure", "Insecure", "No certificate was verified (--insecure). Whatever answered may not have been the target."})
+	}
 	if !r.Validity.Valid {
 		out = append(out, notice{"invalid", "Not valid", "These numbers may not be about the target: " + orElse(strings.Join(r.Validity.Reasons, "; "), "no reason was recorded") + "."})
 	}
@@ -229,7 +232,7 @@ func (p *page) environment(r *record.Result) {
 	}
 	add("Run", r.Run.ID)
 	add("Plan", join(r.Run.Plan, ", ", r.Run.Effort+" effort"))
-	add("Engine", r.Run.Engine)
+	add("Engine", join(r.Run.Engine, ", ", r.Run.EngineWhy))
 	add("Seed", fmt.Sprint(r.Run.Seed))
 	add("Started", p.When)
 	if r.Run.Ended != nil && !r.Run.Started.IsZero() {

@@ -142,6 +142,9 @@ func stateNotices(r *record.Result) []string {
 	case r.Run.Interrupted:
 		list = append(list, "INTERRUPTED: ended early on request")
 	}
+	if r.Run.Insecure {
+		list = append(list, "INSECURE: no certificate was verified; whatever answered may not have been the target")
+	}
 	if !r.Validity.Valid {
 		list = append(list, "NOT VALID: "+orElse(strings.Join(r.Validity.Reasons, "; "), "no reason was recorded"))
 	}
@@ -220,7 +223,7 @@ func (t *terminal) footer(r *record.Result) {
 		about = append(about, r.Run.Effort+" effort")
 	}
 	if r.Run.Engine != "" {
-		about = append(about, "engine "+r.Run.Engine)
+		about = append(about, "engine "+join(r.Run.Engine, ", ", r.Run.EngineWhy))
 	}
 	if r.Run.Host.CPUs > 0 {
 		where := plural(uint64(r.Run.Host.CPUs), "CPU", "CPUs")

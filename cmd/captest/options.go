@@ -41,6 +41,8 @@ type runOptions struct {
 	rate       string
 	arrivals   string
 	duration   time.Duration
+
+	secure secureOptions
 }
 
 func (o *runOptions) addFlags(f *pflag.FlagSet) {
@@ -52,7 +54,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.out, "out", "o", "captest-runs", "folder that run folders are made in")
 	f.StringVar(&o.json, "json", "", "also write run.json to FILE, or to stdout instead of the summary with -")
 	f.BoolVar(&o.noTUI, "no-tui", false, "plain progress lines even on a terminal")
-	f.StringVar(&o.engine, "engine", "auto", "who sends: auto or http")
+	f.StringVar(&o.engine, "engine", "auto", "who sends: auto, native, http or vegeta (open loads of one step)")
 	f.Uint64Var(&o.seed, "seed", 0, "makes request data reproducible (default: random)")
 	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
 	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
@@ -63,6 +65,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.rate, "rate", "", "fixed load: arrivals, like 5, 5/s or 300/min")
 	f.StringVar(&o.arrivals, "arrivals", string(schedule.Slotted), "how an open load arrives: slotted, constant or poisson")
 	f.DurationVar(&o.duration, "duration", 0, "fixed load: how long")
+	o.secure.addFlags(f)
 	f.SortFlags = false
 }
 
@@ -116,8 +119,8 @@ func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment
 			limits = append(limits, l)
 		}
 	}
-	if o.engine != "auto" && o.engine != "http" {
-		wrong = append(wrong, fmt.Errorf("engine %q is not one of auto, http", o.engine))
+	if err := checkEngine(o.engine); err != nil {
+		wrong = append(wrong, err)
 	}
 	if o.maxDuration <= 0 {
 		wrong = append(wrong, fmt.Errorf("--max-duration %s: must be more than 0", o.maxDuration))

@@ -76,6 +76,14 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	} else if o.store != "" {
 		return invalid(errors.New("--store is for the bundled services; this target keeps its rows itself"))
 	}
+	engineName, why, err := chooseEngine(o, scenario, target, fixed)
+	if err != nil {
+		return invalid(err)
+	}
+	secure, err := o.secure.config()
+	if err = errors.Join(err, o.secure.fits(target)); err != nil {
+		return invalid(err)
+	}
 	effort, err := experiment.ParseEffort(o.effort)
 	if err != nil {
 		return invalid(err)
@@ -127,15 +135,15 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	}
 	info := record.RunInfo{
 		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Set: target.Set, Plan: plan(fixed),
-		Effort: string(effort), Engine: "net/http", Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
+		Effort: string(effort), Engine: engineName, EngineWhy: why, Insecure: o.secure.insecure, Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
 		Host: observe.Fingerprint(), Steps: stepNames(scenario),
 	}
 	info.Host.Colocated = colocated(target)
 	writeHead(folder, clock, info, limits, baseline)
 
 	identity := drive.NewIdentity(seed, scenario.Name, folder.Reserve)
-	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv, Clock: clock}
-	engine, err := drive.NewHTTP(config)
+	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv, Clock: clock, TLS: secure, HTTP: drive.Version(o.secure.http)}
+	engine, err := newEngine(engineName, config)
 	if err != nil {
 		return invalid(err)
 	}
@@ -146,8 +154,12 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	}
 	defer prober.Close()
 
+	fmt.Fprintf(e.stderr, "engine %s (%s)\n", engineName, why)
+	if o.secure.insecure {
+		fmt.Fprintln(e.stderr, insecureWarning)
+	}
 	recorder := record.NewRecorder(record.RecorderConfig{Clock: clock, Folder: folder, Steps: stepNames(scenario)})
-	observer := observe.New(observe.Config{Target: target, Guard: guard, Folder: folder, Clock: clock})
+	observer := observe.New(observe.Config{Target: target, Guard: guard, TLS: secure, Folder: folder, Clock: clock})
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { recorder.Run(background) })

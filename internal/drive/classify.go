@@ -23,7 +23,8 @@ var errTooLarge = errors.New("the response body is larger than 16 MiB")
 //	timeout   the step's deadline; ETIMEDOUT from the kernel
 //	dns       any lookup failure, a slow one too
 //	local     EMFILE ENFILE (descriptors), EADDRNOTAVAIL EADDRINUSE (ports), ENOBUFS ENOMEM
-//	tls       the handshake, whatever broke it
+//	tls       the handshake, whatever broke it; an alert after it, by which TLS 1.3 refuses a client's certificate (unless the
+//	          server's reset overtakes it: then reset or closed is all that can be seen)
 //	refused   ECONNREFUSED
 //	reset     ECONNRESET ECONNABORTED EPIPE; an HTTP/2 stream the server reset
 //	closed    end of file before the response was complete
@@ -41,7 +42,7 @@ func classify(err error, run, request context.Context) record.ErrorClass {
 		return record.ErrorDNS
 	case is(err, syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENOBUFS, syscall.ENOMEM):
 		return record.ErrorLocal
-	case errors.As(err, &handshake):
+	case errors.As(err, &handshake), alerted(err):
 		return record.ErrorTLS
 	case is(err, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, context.DeadlineExceeded):
 		return record.ErrorTimeout
@@ -65,7 +66,7 @@ func classifyText(err error) record.ErrorClass {
 		return record.ErrorOther
 	case errors.Is(err, errTooLarge), errors.As(err, &syntax):
 		return record.ErrorProtocol
-	case has(text, "server closed idle connection", "server closed connection", "client connection lost", "GOAWAY"):
+	case has(text, "server closed idle connection", "server closed connection", "client connection lost", "client conn could not be established", "GOAWAY"):
 		return record.ErrorClosed
 	case has(text, "stream error"):
 		return record.ErrorReset
@@ -73,6 +74,12 @@ func classifyText(err error) record.ErrorClass {
 		return record.ErrorProtocol
 	}
 	return record.ErrorOther
+}
+
+// alerted says whether a TLS alert ended the connection; crypto/tls marks it by these words alone.
+func alerted(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
 func is(err error, targets ...error) bool {

@@ -16,17 +16,19 @@ import (
 type connector struct {
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	tls   *tls.Config
+	http  Version
 	life  context.Context //nolint:containedctx // the engine's: dials do not outlive it
 	close context.CancelFunc
 	count atomic.Pointer[record.Recorder] // nil: not counted (probes)
 }
 
 func newConnector(c *Config, longest time.Duration) *connector {
-	k := &connector{
-		dial: c.dial,
-		// A session cache would make every new connection but the first cheaper than a new user's.
-		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.roots, NextProtos: []string{"h2", "http/1.1"}},
+	k := &connector{dial: c.dial, tls: &tls.Config{}, http: c.HTTP}
+	if c.TLS != nil {
+		k.tls = c.TLS.Clone()
 	}
+	k.tls.MinVersion, k.tls.NextProtos = max(k.tls.MinVersion, tls.VersionTLS12), c.HTTP.offered()
+	k.tls.ClientSessionCache = nil // it would make every new connection but the first cheaper than a new user's
 	if k.dial == nil {
 		k.dial = c.Guard.Dialer(longest).DialContext
 	}
@@ -42,7 +44,7 @@ func (k *connector) transport() *http.Transport {
 		Proxy:                  nil, // load goes where the target file says, whatever the environment holds
 		DialContext:            k.plain,
 		DialTLSContext:         k.secure,
-		ForceAttemptHTTP2:      true, // for https, as the server chooses
+		Protocols:              k.http.protocols(),
 		DisableCompression:     true, // BytesIn is what the wire carried; a step may still ask for gzip
 		MaxIdleConnsPerHost:    1,
 		MaxResponseHeaderBytes: 256 << 10,
@@ -88,6 +90,10 @@ func (k *connector) secure(ctx context.Context, network, address string) (net.Co
 		return nil, &handshakeError{err}
 	}
 	t.dialled(took, time.Since(began))
+	if err := k.http.agreed(secured); err != nil {
+		_ = secured.Close()
+		return nil, &handshakeError{err}
+	}
 	return secured, nil
 }
 

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
@@ -162,11 +163,11 @@ func TestHTTPSSpeaksHTTP2AndVerifies(t *testing.T) {
 	sc.Steps[0].Request.Body = text(t, "hello {{n}}")
 	sc.Steps[0].Expect.Contains = "hello"
 	sc.Steps[0].Name = "get"
-	sum, res := frames(t, engine(t, Config{Scenario: sc, Target: target(s.URL), roots: roots}), Load{Users: 2, Total: 20})
+	sum, res := frames(t, engine(t, Config{Scenario: sc, Target: target(s.URL), TLS: &tls.Config{RootCAs: roots}}), Load{Users: 2, Total: 20})
 	if sum.Opened != 2 || sum.Reused != 18 || sum.Open != 0 || res.Steps["get"].OK != 20 {
 		t.Errorf("%+v, %+v; want 20 good on 2 connections", sum, res.Steps["get"])
 	}
-	if tls := res.Connections.Client.TLSMs.Max; tls == nil || *tls <= 0 {
+	if took := res.Connections.Client.TLSMs.Max; took == nil || *took <= 0 {
 		t.Error("no TLS handshake was timed")
 	}
 }

@@ -6,7 +6,7 @@ package drive
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"net"
 	"time"
 
@@ -36,11 +36,12 @@ type Config struct {
 	Identity *Identity           // the run's unique data
 	Env      func(string) string // for {{env "NAME"}}
 	Headers  map[string]string   // added to every request; a step's own headers win
+	TLS      *tls.Config         // whom https trusts and as whom it comes; nil: the system's roots, no certificate
+	HTTP     Version             // what is spoken
 	Clock    record.Clock        // the run's; only probes need it (a load takes the recorder's)
 
-	// For tests: where connections come from instead of the Guard's dialer, and whom HTTPS trusts instead of the system's roots.
-	dial  func(ctx context.Context, network, address string) (net.Conn, error)
-	roots *x509.CertPool
+	// For tests: where connections come from instead of the Guard's dialer.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Load is one trial's load: closed when Users > 0, open when Plan is set.

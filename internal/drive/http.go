@@ -12,7 +12,8 @@ import (
 	"github.com/captest/captest/targets"
 )
 
-// HTTP is the engine on net/http: it speaks HTTP/1.1 to http targets and HTTP/2 to https targets that offer it.
+// HTTP is the engine on net/http: unless Config.HTTP says otherwise it speaks HTTP/1.1 to http targets and HTTP/2 to https
+// targets that offer it.
 //
 // A request costs it about 30 µs of CPU (BenchmarkRequest: one registration over a kept loopback connection, answer checked), so
 // that one core could send some thirty thousand a second if it did nothing else.
@@ -54,6 +55,9 @@ func newSender(c *Config) (*sender, error) {
 	}
 	if c.Guard == nil {
 		c.Guard = &targets.Guard{} // loopback only
+	}
+	if err := CheckVersion(c.HTTP, c.Target); err != nil {
+		return nil, err
 	}
 	if err := c.Scenario.Check(c.Env); err != nil {
 		return nil, err

@@ -18,11 +18,12 @@ import (
 
 // engines are all that send. Each is held against what the stub itself saw, and so against the others.
 var engines = []struct {
-	name string
-	make func(testing.TB, Config) Engine
+	name   string
+	secure bool // speaks TLS, and HTTP/2
+	make   func(testing.TB, Config) Engine
 }{
-	{"http", func(t testing.TB, c Config) Engine { return engine(t, c) }},
-	{"vegeta", func(t testing.TB, c Config) Engine { return vegetaEngine(t, c) }},
+	{"http", true, func(t testing.TB, c Config) Engine { return engine(t, c) }},
+	{"vegeta", true, func(t testing.TB, c Config) Engine { return vegetaEngine(t, c) }},
 }
 
 // The truth: 200 arrivals a second for 2 s, of which those that come between 1.0 and 1.4 s wait until it is 1.4 s.

@@ -7,6 +7,7 @@ package observe
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type Config struct {
 	Target *targets.Target
 	Guard  *targets.Guard // every dial goes through it; nil allows loopback alone
+	TLS    *tls.Config    // whom https trusts and as whom it comes, as for the load; nil: the system's roots
 	Folder *record.Folder // nil: readings are kept for the screen only
 	Clock  record.Clock
 	Every  time.Duration // between readings; 0: a second

@@ -48,7 +48,7 @@ func newScraper(c Config, s targets.Service) *scraper {
 		service: s, roles: c.Target.Roles, folder: c.Folder, clock: c.Clock, timeout: scrapeTimeout,
 		client: &http.Client{
 			Transport: &http.Transport{
-				DialContext: c.Guard.Dialer(scrapeTimeout).DialContext, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
+				DialContext: c.Guard.Dialer(scrapeTimeout).DialContext, TLSClientConfig: c.TLS.Clone(), MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
 				MaxResponseHeaderBytes: 64 << 10,
 				DisableCompression:     true, // compressing would cost the target more than the bytes cost us
 			},

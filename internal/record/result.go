@@ -41,6 +41,8 @@ type RunInfo struct {
 	Plan           string            `json:"plan"` // capacity, fixed
 	Effort         string            `json:"effort"`
 	Engine         string            `json:"engine"`
+	EngineWhy      string            `json:"engine_why,omitempty"` // for people
+	Insecure       bool              `json:"insecure,omitempty"`   // certificates were not verified
 	Seed           uint64            `json:"seed,string"`
 	Started        time.Time         `json:"started"`
 	Ended          *time.Time        `json:"ended"`
