@@ -13,8 +13,14 @@ import (
 	"github.com/captest/captest/internal/record"
 )
 
+// protocolError says what is wrong with a response that came.
+type protocolError string
+
+// Error is the whole story: it is the same for every response with the same mistake.
+func (e protocolError) Error() string { return string(e) }
+
 // errTooLarge is a response body beyond bodyMax.
-var errTooLarge = errors.New("the response body is larger than 16 MiB")
+const errTooLarge protocolError = "the response body is larger than 16 MiB"
 
 // classify says in the recorder's words why an exchange failed. The order matters: who gave up comes before what broke, the
 // generator's own limits before the target's.
@@ -59,12 +65,13 @@ func classify(err error, run, request context.Context) record.ErrorClass {
 // classifyText tells the errors that net/http makes from text alone. The tests hold it against real sockets.
 func classifyText(err error) record.ErrorClass {
 	var syntax textproto.ProtocolError
+	var broken protocolError
 	var errno syscall.Errno
 	text := err.Error()
 	switch {
 	case errors.As(err, &errno):
 		return record.ErrorOther
-	case errors.Is(err, errTooLarge), errors.As(err, &syntax):
+	case errors.As(err, &broken), errors.As(err, &syntax):
 		return record.ErrorProtocol
 	case has(text, "server closed idle connection", "server closed connection", "client connection lost", "client conn could not be established", "GOAWAY"):
 		return record.ErrorClosed
