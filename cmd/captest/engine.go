@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ var engineFlags = []string{"auto", "native", "http", "vegeta"}
 
 // Engines as run.json names them.
 const (
+	engineNative = "native"
 	engineHTTP   = "net/http"
 	engineVegeta = "vegeta"
 )
@@ -30,14 +30,17 @@ func checkEngine(flag string) error {
 }
 
 // chooseEngine says which engine sends a run's load, as run.json names it, and why, for people. This is the one place that knows.
-func chooseEngine(o *runOptions, s *scenarios.Scenario, _ *targets.Target, fixed *experiment.Fixed) (name, why string, err error) {
+func chooseEngine(o *runOptions, s *scenarios.Scenario, t *targets.Target, fixed *experiment.Fixed) (name, why string, err error) {
 	if err := checkEngine(o.engine); err != nil {
 		return "", "", err
 	}
 	const asked = "asked for with --engine"
 	switch o.engine {
 	case "native":
-		return "", "", errors.New("--engine native: not available yet; use --engine http")
+		if why := nativeUnfit(o, s, t); why != nil {
+			return "", "", why
+		}
+		return engineNative, asked, nil
 	case "vegeta":
 		if fixed == nil || fixed.Plan == nil {
 			return "", "", &drive.VegetaError{Msg: "sends open loads alone: give --rate and --duration"}
@@ -49,13 +52,28 @@ func chooseEngine(o *runOptions, s *scenarios.Scenario, _ *targets.Target, fixed
 	case "http":
 		return engineHTTP, asked, nil
 	}
-	return engineHTTP, "auto: sends every kind of load", nil
+	if why := nativeUnfit(o, s, t); why != nil {
+		return engineHTTP, "auto: " + why.Error(), nil
+	}
+	return engineNative, "auto: plain HTTP/1.1, which it sends at the least cost", nil
+}
+
+// nativeUnfit says why the native engine cannot send a run's load; nil where it can.
+func nativeUnfit(o *runOptions, s *scenarios.Scenario, t *targets.Target) error {
+	if v := o.secure.http; v != "" && v != "auto" && v != "1.1" {
+		return fmt.Errorf("the native engine speaks HTTP/1.1, and --http %s was asked for", v)
+	}
+	return drive.CheckNative(s, t)
 }
 
 // newEngine makes the engine of a name that chooseEngine gave.
 func newEngine(name string, c drive.Config) (drive.Engine, error) {
-	if name == engineVegeta {
+	switch name {
+	case engineNative:
+		return drive.NewNative(c)
+	case engineVegeta:
 		return drive.NewVegeta(c)
+	default:
+		return drive.NewHTTP(c)
 	}
-	return drive.NewHTTP(c)
 }

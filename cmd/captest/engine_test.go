@@ -23,15 +23,15 @@ func TestChooseEngine(t *testing.T) {
 		name     string
 		says     string // part of why, or of the error
 	}{
-		{"auto", one, nil, "net/http", "auto"},
-		{"auto", two, closed, "net/http", "auto"},
-		{"auto", one, open, "net/http", "auto"},
+		{"auto", one, nil, "native", "auto"},
+		{"auto", two, closed, "native", "auto"},
+		{"auto", one, open, "native", "auto"},
 		{"http", two, nil, "net/http", "asked for"},
 		{"vegeta", one, open, "vegeta", "asked for"},
 		{"vegeta", one, closed, "", "give --rate and --duration"},
 		{"vegeta", one, nil, "", "give --rate and --duration"},
 		{"vegeta", two, open, "", "scenario two has 2 steps"},
-		{"native", one, open, "", "not available yet; use --engine http"},
+		{"native", one, open, "native", "asked for"},
 		{"curl", one, open, "", "not one of auto, native, http, vegeta"},
 		{"", one, open, "", "not one of"},
 	} {

@@ -48,16 +48,16 @@ func (u *user) read(body io.Reader, whole bool) (n int64, err error) {
 }
 
 // judge says whether a complete answer is the expected one, and takes the captures from it.
-func (u *user) judge(s *step, resp *http.Response) (record.ErrorClass, string) {
+func (u *user) judge(s *step, status int, header http.Header) (record.ErrorClass, string) {
 	u.body = scenarios.Body{Raw: u.answer}
-	if s.whole && resp.Header.Get("Content-Encoding") == "gzip" {
+	if s.whole && header.Get("Content-Encoding") == "gzip" {
 		plain, err := gunzip(u.answer)
 		if err != nil {
 			return record.ErrorProtocol, "gzip: " + err.Error()
 		}
 		u.body.Raw = plain
 	}
-	switch outcome, detail := s.expect.Check(resp.StatusCode, resp.Header, &u.body); outcome {
+	switch outcome, detail := s.expect.Check(status, header, &u.body); outcome {
 	case scenarios.Expected:
 	case scenarios.WrongStatus:
 		return record.ErrorStatus, detail
@@ -65,7 +65,7 @@ func (u *user) judge(s *step, resp *http.Response) (record.ErrorClass, string) {
 		return record.ErrorCheck, detail
 	}
 	for i := range s.captures {
-		value, err := s.captures[i].Take(resp.Header, &u.body)
+		value, err := s.captures[i].Take(header, &u.body)
 		if err != nil {
 			return record.ErrorCheck, err.Error()
 		}

@@ -112,7 +112,22 @@ func TestFailuresAreClassifiedByWhatHappenedOnTheWire(t *testing.T) {
 			if c.want != record.ErrorTimeout {
 				s.Steps[0].Timeout = 20 * time.Second // on a slow machine too
 			}
-			e := engine(t, Config{Scenario: s, Target: target(c.url), dial: c.dial})
+			if underTest == "native" {
+				if c.dial != nil || c.want == record.ErrorTLS {
+					t.Skip("not for the native engine")
+				}
+				e := engine(t, Config{Scenario: s, Target: target(c.url)})
+				_, sums := drive(t, t.Context(), e, Load{Users: 1, Total: 1}, recorder(s))
+				list := e.Examples()
+				if sums.Errors[c.want.String()] != 1 || len(list) != 1 {
+					t.Fatalf("errors %v, want one %q; examples %v", sums.Errors, c.want, list)
+				}
+				if d := list[0].Detail; d == "" || len(d) > 2*detailMax || strings.Contains(d, "127.0.0.1:") {
+					t.Errorf("detail %q: want it short and without ports", d)
+				}
+				return
+			}
+			e := httpEngine(t, Config{Scenario: s, Target: target(c.url), dial: c.dial})
 			e.clock = record.NewClock()
 			u := e.user(0)
 			defer u.rest()
@@ -260,15 +275,17 @@ func TestExamplesAreFewAndHoldNoSecrets(t *testing.T) {
 	if !strings.Contains(d, "status 418") || !strings.Contains(d, "no tea for ***") || len([]rune(d)) > detailMax+exampleRunes {
 		t.Errorf("detail %q", d)
 	}
-	for i := range 100 {
-		e.examples.add("get", record.ErrorProtocol, fmt.Sprint("kind ", i), nil)
-	}
-	list = e.Examples()
-	total := uint64(0)
-	for _, x := range list {
-		total += x.N
-	}
-	if len(list) != examplesMax || total != 120 {
-		t.Errorf("%d examples of %d failures, want %d of 120", len(list), total, examplesMax)
+	if e, ok := e.(*HTTP); ok {
+		for i := range 100 {
+			e.examples.add("get", record.ErrorProtocol, fmt.Sprint("kind ", i), nil)
+		}
+		list = e.Examples()
+		total := uint64(0)
+		for _, x := range list {
+			total += x.N
+		}
+		if len(list) != examplesMax || total != 120 {
+			t.Errorf("%d examples of %d failures, want %d of 120", len(list), total, examplesMax)
+		}
 	}
 }

@@ -125,7 +125,7 @@ func TestPhasesOfARequestAreTimed(t *testing.T) {
 			time.Sleep(30 * time.Millisecond)
 			return m.dial(ctx, network, address)
 		}
-		e := engine(t, Config{dial: slow})
+		e := httpEngine(t, Config{dial: slow})
 		e.clock = record.NewClock()
 		u := e.user(0)
 		defer u.rest()

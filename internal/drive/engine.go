@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/captest/captest/internal/record"
@@ -39,6 +40,8 @@ type Config struct {
 	TLS      *tls.Config         // whom https trusts and as whom it comes; nil: the system's roots, no certificate
 	HTTP     Version             // what is spoken
 	Clock    record.Clock        // the run's; only probes need it (a load takes the recorder's)
+	Loops    int                 // native engine: threads that send; 0: one for each of GOMAXPROCS
+	Sources  []netip.Addr        // native engine: addresses that connections come from, in turn; empty: the kernel's choice
 
 	// For tests: where connections come from instead of the Guard's dialer.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -52,6 +55,9 @@ type Load struct {
 	For   time.Duration  // 0: closed until Total, open for the plan's length
 	// InFlightCap bounds journeys in flight of an open load; arrivals beyond it are counted as dropped, never delayed. 0: DefaultInFlightCap.
 	InFlightCap int
+	// Connections, of an open load, is another way to bound it: arrivals beyond so many users at a time wait for one, late, and
+	// are timed from when they were due. 0: they are dropped at InFlightCap.
+	Connections int
 	// Grace is how long in-flight journeys may finish after the end; 0: the longest step timeout.
 	Grace time.Duration
 }
@@ -64,6 +70,7 @@ type Tally struct {
 	Journeys   uint64        // finished
 	Failed     uint64        // journeys that ended at a failed step
 	Dropped    uint64        // arrivals that could not start
+	Late       uint64        // arrivals that had to wait for a user (Load.Connections)
 	LastSent   time.Duration // offset of the last request's start since the run began
 	Stragglers int           // journeys cancelled: in flight when Grace was over or ctx was done
 }

@@ -178,6 +178,7 @@ var hostile = []struct {
 }
 
 func TestHostileResponses(t *testing.T) {
+	once(t)
 	for _, c := range hostile {
 		ours := inEveryWay(t, c.text, c.head)
 		if !errors.Is(ours.err, c.want) {
@@ -253,6 +254,7 @@ func response11(t *rapid.T) generated {
 }
 
 func TestWeReadWhatNetHTTPReads(t *testing.T) {
+	once(t)
 	rapid.Check(t, func(t *rapid.T) {
 		c := response11(t)
 		ours, theirs := inEveryWay(t, c.text, c.head), byNetHTTP(c.text, c.head)
@@ -264,6 +266,7 @@ func TestWeReadWhatNetHTTPReads(t *testing.T) {
 
 // A correct response with a few bytes changed: the same answers, or one of both takes it for none.
 func TestWeAgreeWithNetHTTPOnBrokenResponses(t *testing.T) {
+	once(t)
 	rapid.Check(t, func(t *rapid.T) {
 		c := response11(t)
 		text := []byte(c.text)
@@ -322,6 +325,7 @@ func FuzzResponse(f *testing.F) {
 
 // What the engine asks of an error: that it can be told from the others.
 func TestEOFIsNoProtocolError(t *testing.T) {
+	once(t)
 	var p response
 	p.start(false, false)
 	_, err := p.eof()

@@ -98,6 +98,7 @@ func answer(body string, head ...string) string {
 }
 
 func TestResponsesAreReadToTheirEnd(t *testing.T) {
+	once(t)
 	const ok, chunked = "HTTP/1.1 200 OK", "Transfer-Encoding: chunked"
 	for name, c := range map[string]struct {
 		text   string
@@ -161,6 +162,7 @@ func TestResponsesAreReadToTheirEnd(t *testing.T) {
 
 // A response that breaks off anywhere is not complete, unless the end of the connection ends it.
 func TestAResponseThatBreaksOffIsNotComplete(t *testing.T) {
+	once(t)
 	for _, text := range []string{
 		answer("", "HTTP/1.1 100 Continue") + answer("hello", "HTTP/1.1 200 OK", "Content-Length: 5"),
 		answer("5\r\nhello\r\n0\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK", "Transfer-Encoding: chunked"),
@@ -187,6 +189,7 @@ func TestAResponseThatBreaksOffIsNotComplete(t *testing.T) {
 }
 
 func TestAConnectionCarriesOneResponseAfterTheOther(t *testing.T) {
+	once(t)
 	var p response
 	for _, c := range []struct {
 		text string
@@ -212,6 +215,7 @@ func TestAConnectionCarriesOneResponseAfterTheOther(t *testing.T) {
 }
 
 func TestKeptFields(t *testing.T) {
+	once(t)
 	text := answer("", "HTTP/1.1 103 Early Hints", "X-Early: 1") + answer("", "HTTP/1.1 200 OK", "Set-Cookie: a=1; Path=/", "x-folded:  one", "\t two ",
 		"SET-COOKIE:b=2", "Odd Name: \t", "Content-Length: 0", "X-Last:", " z")
 	var p response
@@ -243,6 +247,7 @@ func TestKeptFields(t *testing.T) {
 }
 
 func TestTheSinkKeepsTheBeginning(t *testing.T) {
+	once(t)
 	var p response
 	for _, limit := range []int{0, 3, 5, 9} {
 		sink := bodySink{limit: limit}
@@ -260,6 +265,7 @@ func TestTheSinkKeepsTheBeginning(t *testing.T) {
 
 // Bodies of exactly the limit pass, one byte more does not, however the length is told.
 func TestABodyHasALimit(t *testing.T) {
+	once(t)
 	block := make([]byte, 1<<20)
 	feed := func(p *response, head string, n int) error {
 		p.start(false, false)
@@ -291,6 +297,7 @@ func TestABodyHasALimit(t *testing.T) {
 }
 
 func TestAHeadHasALimit(t *testing.T) {
+	once(t)
 	fill := func(n int) string { return "X: " + strings.Repeat("x", n-len("X: \r\n")) + crlf }
 	const ok, end = "HTTP/1.1 200 OK\r\n", "Content-Length: 0\r\n\r\n"
 	const room = headMax - len(ok) - len(end)
@@ -320,6 +327,7 @@ func TestAHeadHasALimit(t *testing.T) {
 
 // Whatever may be wrong with a response is the target's, and a protocol error.
 func TestWhatIsNotHTTPIsAProtocolError(t *testing.T) {
+	once(t)
 	live := context.Background()
 	for _, c := range hostile {
 		if c.want == nil || errors.Is(c.want, io.ErrUnexpectedEOF) {
@@ -335,6 +343,7 @@ func TestWhatIsNotHTTPIsAProtocolError(t *testing.T) {
 }
 
 func TestTheParserDoesNotAllocate(t *testing.T) {
+	once(t)
 	for name, c := range map[string]struct {
 		text string
 		n    int

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/captest/captest/internal/record"
 )
@@ -25,17 +26,19 @@ type Identity struct {
 	mu       sync.Mutex
 	grown    *sync.Cond // signalled when a reservation has ended
 	next     uint64
-	reserved uint64 // one past the last number that may be used
-	block    uint64 // size of the block that ends there
-	growing  bool   // a reservation is under way
-	err      error  // the first reservation that failed; no number is given out after it
+	reserved uint64    // one past the last number that may be used
+	block    uint64    // size of the block that ends there
+	growing  bool      // a reservation is under way
+	last     time.Time // of the last reservation
+	err      error     // the first reservation that failed; no number is given out after it
 }
 
 // Sizes of reserved blocks. A reservation waits for the disk, so it is made seldom, and ahead of need: by whoever finds the
 // block half used, while the others go on.
 const (
 	firstBlock = 100 // short runs do not leave a ledger that claims a thousand customers
-	nextBlock  = 1000
+	smallBlock = 1000
+	largeBlock = 1 << 20 // a second's worth for the fastest loop there is
 )
 
 // NewIdentity makes the identities of one run. The same seed gives the same data. reserve writes ahead into the ledger; nil
@@ -54,7 +57,21 @@ func (id *Identity) Seed() uint64 { return id.seed }
 
 // Next gives the next journey number and its unique text. The error is the ledger's: without a ledger nothing may be created.
 func (id *Identity) Next() (n uint64, unique string, err error) {
+	if n, err = id.number(); err != nil {
+		return 0, "", err
+	}
+	return n, string(id.appendUnique(nil, n)), nil
+}
+
+// appendUnique adds the unique text of journey n.
+func (id *Identity) appendUnique(dst []byte, n uint64) []byte {
+	return strconv.AppendUint(append(append(dst, id.token...), '-'), n, 10)
+}
+
+// number gives the next journey number. It waits for the disk only when none is left that the ledger has.
+func (id *Identity) number() (uint64, error) {
 	id.mu.Lock()
+	defer id.mu.Unlock()
 	for id.err == nil && id.next == id.reserved {
 		if id.growing {
 			id.grown.Wait()
@@ -63,25 +80,24 @@ func (id *Identity) Next() (n uint64, unique string, err error) {
 		}
 	}
 	if id.err != nil {
-		defer id.mu.Unlock()
-		return 0, "", id.err
+		return 0, id.err
 	}
-	n = id.next
+	n := id.next
 	id.next++
-	if id.reserved-id.next <= id.block/2 && !id.growing {
-		id.grow()
-		err = id.err
+	if id.reserved-id.next <= id.block/2 && !id.growing && id.reserve != nil {
+		id.growing = true
+		go func() { // nobody who sends waits for it
+			id.mu.Lock()
+			id.grow()
+			id.mu.Unlock()
+		}()
 	}
-	id.mu.Unlock()
-	if err != nil {
-		return 0, "", err
-	}
-	return n, id.token + "-" + strconv.FormatUint(n, 10), nil
+	return n, nil
 }
 
 // grow reserves one more block. It is called with the lock held and lets go of it while it waits for the disk.
 func (id *Identity) grow() {
-	block := record.LedgerBlock{From: id.reserved, To: id.reserved + blockAt(id.reserved), Seed: id.seed, Token: id.token, Scenario: id.scenario}
+	block := record.LedgerBlock{From: id.reserved, To: id.reserved + id.nextBlock(), Seed: id.seed, Token: id.token, Scenario: id.scenario}
 	if id.reserve != nil {
 		id.growing = true
 		id.mu.Unlock()
@@ -98,12 +114,21 @@ func (id *Identity) grow() {
 	id.grown.Broadcast()
 }
 
-// blockAt is the size of the block that begins at a number.
-func blockAt(from uint64) uint64 {
-	if from == 0 {
+// nextBlock is the size of the next block: twice the last one while a block lasts less than a second.
+func (id *Identity) nextBlock() uint64 {
+	now := time.Now()
+	quick := now.Sub(id.last) < time.Second
+	id.last = now
+	switch {
+	case id.reserved == 0:
 		return firstBlock
+	case id.block < smallBlock:
+		return smallBlock
+	case quick:
+		return min(2*id.block, largeBlock)
+	default:
+		return id.block
 	}
-	return nextBlock
 }
 
 // token spells 50 of the seed's 64 bits, after mixing, in base 32. Runs whose seeds are drawn at random share a token, and

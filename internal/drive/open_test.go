@@ -174,7 +174,7 @@ func TestArrivalsBeyondTheCapAreDroppedNotDelayed(t *testing.T) {
 func TestOpenLoadUsesAsFewConnectionsAsItNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(100*time.Millisecond))
-		e := engine(t, Config{dial: m.dial})
+		e := httpEngine(t, Config{dial: m.dial})
 		rec := recorder(get("/"))
 		// 20 per second of 0.1 s each keep two in flight.
 		_, sums := drive(t, t.Context(), e, Load{Plan: fixed(t, 20, 10*time.Second)}, rec)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"unsafe"
 
 	"github.com/captest/captest/scenarios"
 )
@@ -104,15 +105,20 @@ func (s *step) appendBody(dst []byte, u *user) ([]byte, error) {
 	return dst, nil
 }
 
-// fields makes the journey's data, in file order.
+// fields makes the journey's data, in file order. They live in u.made until the next journey begins; nothing that outlives
+// this one may hold on to them.
 func (u *user) fields(data []scenarios.Field) error {
 	for i := range data {
-		text, err := data[i].Value.Append(u.text[:0], &u.values)
-		u.text = text
+		from := len(u.made)
+		made, err := data[i].Value.Append(u.made, &u.values)
 		if err != nil {
 			return fmt.Errorf("data field %s: %w", data[i].Name, err)
 		}
-		u.values.Vars[data[i].Name] = string(text)
+		u.made = made // when it has moved, earlier fields keep the old memory alive
+		u.values.Vars[data[i].Name] = view(made[from:])
 	}
 	return nil
 }
+
+// view is b as a string, without a copy. b must not change for as long as the string is used.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

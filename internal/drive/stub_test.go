@@ -3,9 +3,13 @@ package drive
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +20,23 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// underTest is the engine that engine makes: the whole suite runs once for each.
+var underTest = "http"
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 && runtime.GOOS == "linux" && flag.Lookup("test.bench").Value.String() == "" {
+		underTest = "native"
+		code = m.Run()
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "leaked:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 // memory is a network without sockets: it works in virtual time.
 type memory struct {
@@ -106,10 +126,31 @@ func text(t testing.TB, s string) *scenarios.Template {
 	return p
 }
 
-// engine makes one with what the Config leaves open; it is closed when the test ends.
-func engine(t testing.TB, c Config) *HTTP {
+// once leaves a test out of the second half: it does not depend on the engine under test.
+func once(t *testing.T) {
 	t.Helper()
-	e, err := NewHTTP(complete(c))
+	if underTest != "http" {
+		t.Skip("it ran with the first engine")
+	}
+}
+
+// tested is an engine and what it tells of failures.
+type tested interface {
+	Engine
+	Examples() []Example
+}
+
+// engine makes the engine under test with what the Config leaves open; it is closed when the test ends. Only net/http's can be
+// given connections and roots of the test's own.
+func engine(t testing.TB, c Config) tested {
+	t.Helper()
+	if underTest == "http" {
+		return httpEngine(t, c)
+	}
+	if c.dial != nil || c.TLS != nil {
+		t.Skip("not for the native engine")
+	}
+	e, err := newNative(filled(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,8 +158,19 @@ func engine(t testing.TB, c Config) *HTTP {
 	return e
 }
 
-// complete fills in what a Config leaves open.
-func complete(c Config) Config {
+// httpEngine is the engine on net/http, whichever is under test.
+func httpEngine(t testing.TB, c Config) *HTTP {
+	t.Helper()
+	e, err := NewHTTP(filled(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// filled fills in what a Config leaves open.
+func filled(c Config) Config {
 	if c.Scenario == nil {
 		c.Scenario = get("/")
 	}

@@ -22,7 +22,8 @@ var engines = []struct {
 	secure bool // speaks TLS, and HTTP/2
 	make   func(testing.TB, Config) Engine
 }{
-	{"http", true, func(t testing.TB, c Config) Engine { return engine(t, c) }},
+	{"http", true, func(t testing.TB, c Config) Engine { return httpEngine(t, c) }},
+	{"native", false, func(t testing.TB, c Config) Engine { return nativeEngine(t, c) }},
 	{"vegeta", true, func(t testing.TB, c Config) Engine { return vegetaEngine(t, c) }},
 }
 
@@ -129,6 +130,7 @@ func truthScenario(t testing.TB) *scenarios.Scenario {
 // request sent, by more than truthSlack: this machine's own delays on the way to the stub are in both, and only those on the way
 // back are not.
 func TestEnginesAgreeWithTheTruth(t *testing.T) {
+	once(t)
 	const truthSlack = 100 // ms, of a stall of 400
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
@@ -170,6 +172,7 @@ func TestEnginesAgreeWithTheTruth(t *testing.T) {
 // arrivals behind them are held back, and when they go at last their clock starts anew. Vegeta with workers enough does not
 // make it; a generator that runs out of anything does, and does not know.
 func TestABareAttackerHidesTheStall(t *testing.T) {
+	once(t)
 	s := &truth{plain: true}
 	tgt := onReal(t, s)
 	plan := fixed(t, truthRate, truthFor)

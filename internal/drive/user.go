@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/captest/captest/internal/record"
@@ -29,6 +30,7 @@ type user struct {
 	parent  context.Context //nolint:containedctx // what traced was made from
 	traced  context.Context //nolint:containedctx // reports to trace; made once, not for each request
 	answer  []byte          // of the last answer, its body or the beginning of it
+	made    []byte          // text of the journey's own data; values point into it
 	written []byte          // the last request's body
 	text    []byte          // any other template's text
 	body    scenarios.Body
@@ -55,7 +57,14 @@ type sender struct {
 }
 
 func (s *sender) user(number int) *user {
-	u := &user{with: s, number: number, transport: s.connector.transport(), source: rand.NewPCG(0, 0), sent: -1}
+	u := s.person(number)
+	u.transport = s.connector.transport()
+	return u
+}
+
+// person is a user without a way to send.
+func (s *sender) person(number int) *user {
+	u := &user{with: s, number: number, source: rand.NewPCG(0, 0), sent: -1}
 	u.values = scenarios.Values{User: number, Vars: map[string]string{}, Rand: rand.New(u.source), Env: s.env}
 	return u
 }
@@ -73,11 +82,12 @@ func (r *result) canceled() bool { return r.sample.Error == record.ErrorCanceled
 
 // begin makes the data of a new journey. Journey n of a seed is the same whoever runs it and whenever.
 func (u *user) begin() error {
-	n, unique, err := u.with.identity.Next()
+	n, err := u.with.identity.number()
 	if err != nil {
 		return err
 	}
-	u.values.N, u.values.Unique = n, unique
+	u.made = u.with.identity.appendUnique(u.made[:0], n)
+	u.values.N, u.values.Unique = n, view(u.made)
 	u.source.Seed(u.with.identity.Seed(), n)
 	clear(u.values.Vars)
 	maps.Copy(u.values.Vars, u.kept)
@@ -110,12 +120,20 @@ func (u *user) prepare(ctx context.Context) result {
 			return result{sample: record.Sample{Error: record.ErrorCanceled}}
 		}
 	}
+	u.prepared()
+	return result{}
+}
+
+// prepared keeps what setup gave for all journeys of the user.
+func (u *user) prepared() {
 	if len(u.with.script.setup) > 0 {
-		u.kept = maps.Clone(u.values.Vars)
+		u.kept = make(map[string]string, len(u.values.Vars))
+		for name, value := range u.values.Vars {
+			u.kept[name] = strings.Clone(value) // the journey's own memory is used again
+		}
 		u.setupJar, u.jar = u.jar, nil
 	}
 	u.ready = true
-	return result{}
 }
 
 // send performs one step and gives its sample, which shard (unless nil) has counted. intended < 0 means now.
@@ -178,7 +196,7 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 		return class, describe(class, err), err
 	}
 	u.keepCookies(r.URL, resp)
-	class, detail := u.judge(s, resp)
+	class, detail := u.judge(s, resp.StatusCode, resp.Header)
 	return class, detail, nil
 }
 

@@ -21,7 +21,7 @@ import (
 
 func vegetaEngine(t testing.TB, c Config) *Vegeta {
 	t.Helper()
-	e, err := NewVegeta(complete(c))
+	e, err := NewVegeta(filled(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +30,7 @@ func vegetaEngine(t testing.TB, c Config) *Vegeta {
 }
 
 func TestVegetaSendsEveryArrivalOfThePlan(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(30*time.Millisecond))
 		e := vegetaEngine(t, Config{dial: m.dial})
@@ -51,6 +52,7 @@ func TestVegetaSendsEveryArrivalOfThePlan(t *testing.T) {
 }
 
 func TestVegetaFollowsAPoissonPlanToTheInstant(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		plan := fixed(t, 30, 10*time.Second)
 		plan.Arrivals = "poisson"
@@ -79,6 +81,7 @@ func TestVegetaFollowsAPoissonPlanToTheInstant(t *testing.T) {
 
 // Five at a time, ten a second, 1.05 s each: see TestArrivalsBeyondTheCapAreDroppedNotDelayed, whose numbers these are.
 func TestVegetaDropsBeyondTheCapAndSaysSo(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(1050*time.Millisecond))
 		e := vegetaEngine(t, Config{dial: m.dial})
@@ -93,6 +96,7 @@ func TestVegetaDropsBeyondTheCapAndSaysSo(t *testing.T) {
 }
 
 func TestVegetaEndsWhenItIsTold(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(time.Hour))
 		s := get("/")
@@ -119,6 +123,7 @@ func TestVegetaEndsWhenItIsTold(t *testing.T) {
 }
 
 func TestVegetaTimesOutAtTheStepsOwnTimeout(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(time.Hour))
 		s := get("/")
@@ -132,6 +137,7 @@ func TestVegetaTimesOutAtTheStepsOwnTimeout(t *testing.T) {
 
 // What the target sees is what the script says, and nothing of vegeta's or of our own bookkeeping.
 func TestVegetaSendsTheScriptsRequests(t *testing.T) {
+	once(t)
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	tgt := onReal(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -173,6 +179,7 @@ func TestVegetaSendsTheScriptsRequests(t *testing.T) {
 }
 
 func TestVegetaReportsConnections(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(10*time.Millisecond))
 		e := vegetaEngine(t, Config{dial: m.dial})
@@ -187,6 +194,7 @@ func TestVegetaReportsConnections(t *testing.T) {
 }
 
 func TestVegetaStopsAtAMistakeOfItsOwnSide(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, delayed(time.Millisecond))
 		full := func(b record.LedgerBlock) error {
@@ -212,6 +220,7 @@ func TestVegetaStopsAtAMistakeOfItsOwnSide(t *testing.T) {
 }
 
 func TestVegetaRefusesWhatItCannotSend(t *testing.T) {
+	once(t)
 	one := scenarios.Step{Name: "a", Request: scenarios.Request{Method: "GET", Path: scenarios.Literal("/")}}
 	with := func(change func(*scenarios.Step)) scenarios.Step {
 		s := one
@@ -226,7 +235,7 @@ func TestVegetaRefusesWhatItCannotSend(t *testing.T) {
 		"pauses":  {Steps: []scenarios.Step{with(func(s *scenarios.Step) { s.Think = 1 })}},
 	} {
 		var refused *VegetaError
-		if _, err := NewVegeta(complete(Config{Scenario: s})); !errors.As(err, &refused) || !strings.Contains(err.Error(), want) || !strings.Contains(refused.Hint(), "--engine http") {
+		if _, err := NewVegeta(filled(Config{Scenario: s})); !errors.As(err, &refused) || !strings.Contains(err.Error(), want) || !strings.Contains(refused.Hint(), "--engine http") {
 			t.Errorf("%s: error %v", want, err)
 		}
 	}
@@ -238,6 +247,7 @@ func TestVegetaRefusesWhatItCannotSend(t *testing.T) {
 
 // A Location that is no URL makes vegeta's client refuse the whole answer. It is one sample like any other.
 func TestVegetaCountsAnAnswerItsClientRefuses(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := stub(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://[")
@@ -253,6 +263,7 @@ func TestVegetaCountsAnAnswerItsClientRefuses(t *testing.T) {
 // A dispatcher that comes 2 s late (this machine stalled) is sent on at once, and its request's response time counts from when it
 // was due: vegeta's own latency says 10 ms.
 func TestVegetaCountsFromWhenARequestWasDue(t *testing.T) {
+	once(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := vegetaEngine(t, Config{dial: newMemory().dial})
 		rec := recorder(get("/"))

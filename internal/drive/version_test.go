@@ -65,6 +65,7 @@ func clientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 }
 
 func TestVersionsAndCertificates(t *testing.T) {
+	once(t)
 	own, trusted := clientCertificate(t)
 	plain := server(t, func(s *httptest.Server) { s.Start() })
 	secure := server(t, withTLS(true))
@@ -134,6 +135,7 @@ func TestVersionsAndCertificates(t *testing.T) {
 // TLS 1.3 refuses a client's certificate only when the handshake is over for the client. Then the alert and the reset that follows
 // it race each other to the client.
 func TestACertificateNotGivenIsRefused(t *testing.T) {
+	once(t)
 	_, trusted := clientCertificate(t)
 	for _, h2 := range []bool{false, true} {
 		picky := server(t, func(s *httptest.Server) {
@@ -155,6 +157,7 @@ func TestACertificateNotGivenIsRefused(t *testing.T) {
 }
 
 func TestVersionsFitTheirTargets(t *testing.T) {
+	once(t)
 	both := &targets.Target{Entry: "a", Services: []targets.Service{{Name: "a", URL: "http://a.test"}, {Name: "b", URL: "https://b.test"}}}
 	for v, want := range map[Version]string{
 		"": "", AutoHTTP: "", HTTP11: "", HTTP2: "service a is not https", H2C: "service b is https", "3": `HTTP version "3" is not one of`,
@@ -163,7 +166,7 @@ func TestVersionsFitTheirTargets(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("version %q: %v, want %q", v, err, want)
 		}
-		if _, err := NewHTTP(complete(Config{Target: both, HTTP: v})); (err == nil) != (want == "") {
+		if _, err := NewHTTP(filled(Config{Target: both, HTTP: v})); (err == nil) != (want == "") {
 			t.Errorf("version %q: an engine says %v", v, err)
 		}
 	}
@@ -171,11 +174,12 @@ func TestVersionsFitTheirTargets(t *testing.T) {
 
 // The prober comes as the load does.
 func TestProbesUseTheLoadsCertificates(t *testing.T) {
+	once(t)
 	secure := server(t, withTLS(true))
 	roots := x509.NewCertPool()
 	roots.AddCert(secure.Certificate())
 	for want, config := range map[string]*tls.Config{"tls": nil, "": {RootCAs: roots}} {
-		p, err := NewProber(complete(Config{Target: target(secure.URL), TLS: config, Clock: record.NewClock()}))
+		p, err := NewProber(filled(Config{Target: target(secure.URL), TLS: config, Clock: record.NewClock()}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,502 @@
+package drive
+
+import (
+	"math"
+	"net/netip"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/internal/schedule"
+)
+
+// loop is one thread that sends: everything its riders do happens on it, so that nothing here needs a lock. It waits in one
+// place, epoll, for sockets and the clock alike.
+type loop struct {
+	*nativeRun
+	index  int
+	shard  *record.Shard
+	ep     int
+	wake   int // an eventfd: something outside wants the loop's attention
+	riders []*rider
+	all    []*rider // those of larger loads too
+	byFD   []*conn
+
+	events    []unix.EpollEvent
+	in        []byte // what a read brings, one at a time
+	out, body []byte // a request being made
+	text      []byte
+	turn      int32
+
+	now       int64
+	timeouts  []deadlines
+	naps      naps
+	starting  int // closed: riders that have begun
+	free      []*rider
+	limit     int // open: riders there may be
+	cursor    *schedule.Cursor
+	arrival   int64 // the next; math.MaxInt64: none
+	blocked   bool  // arrivals had to wait, and are being made up for
+	owed      int64 // an arrival that waits for a rider; 0: none
+	endAt     int64
+	graceAt   int64
+	ending    bool
+	active    int // riders on a journey
+	pausing   int // closed: riders between two journeys
+	lastSent  int64
+	source    int
+	journeys  uint64
+	failed    uint64
+	canceled  uint64
+	dropped   uint64
+	late      uint64
+	exhausted bool // closed: no journey is left to claim
+}
+
+// Sizes of a loop.
+const (
+	readAtOnce   = 64 << 10
+	eventsAtOnce = 256
+	startAtOnce  = 64 // riders that begin before sockets are looked at again
+)
+
+// run drives the loop's share of the load, until its end and the end of what is in flight.
+func (l *loop) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// The kernel may by default wake a thread 50 µs late to spare power.
+	if old, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err == nil && unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) == nil {
+		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(old), 0, 0, 0) }()
+	}
+	defer l.hangUp()
+	for {
+		l.now = l.clock.Now()
+		if l.stop.Load() {
+			l.cancelAll()
+			return
+		}
+		if !l.ending && l.now >= l.endAt {
+			l.end()
+		}
+		wait := l.tend()
+		if l.over() {
+			return
+		}
+		if l.ending && l.now >= l.graceAt {
+			l.cancelAll()
+			return
+		}
+		n, e := poll(l.ep, l.events, wait)
+		if e != 0 && e != syscall.EINTR {
+			l.fail(&localError{"epoll_pwait2", e})
+			continue
+		}
+		l.now = l.clock.Now()
+		for i := range max(n, 0) {
+			l.event(&l.events[i])
+		}
+	}
+}
+
+// end lets no new journey start but those that were due before and wait for a rider.
+func (l *loop) end() {
+	l.ending = true
+	l.graceAt = l.now + int64(l.grace)
+}
+
+func (l *loop) over() bool {
+	if l.active > 0 {
+		return false
+	}
+	if l.load.Users > 0 {
+		return l.ending || len(l.riders) == 0 || l.exhausted && l.pausing == 0 && l.starting == len(l.riders)
+	}
+	return l.ending && l.owed == 0 && l.arrival > l.now
+}
+
+// tend does what is due by the clock and says how long nothing else will be, in ns.
+func (l *loop) tend() (wait int64) {
+	for i := range l.timeouts {
+		for d := &l.timeouts[i]; d.head != nil && d.head.due <= l.now; {
+			l.broke(d.head, record.ErrorTimeout, "no complete response within the step's timeout")
+		}
+	}
+	for len(l.naps) > 0 && l.naps[0].due <= l.now {
+		l.woke(l.naps.pop().r)
+	}
+	more := l.startSome()
+	l.arrive()
+	if more {
+		return 0
+	}
+	next := l.endAt
+	if l.ending {
+		next = l.graceAt
+	}
+	next = min(next, l.arrival)
+	if len(l.naps) > 0 {
+		next = min(next, l.naps[0].due)
+	}
+	for i := range l.timeouts {
+		if d := &l.timeouts[i]; d.head != nil {
+			next = min(next, d.head.due)
+		}
+	}
+	if next == math.MaxInt64 {
+		return -1
+	}
+	return max(next-l.clock.Now(), 0)
+}
+
+// startSome begins the first journeys of a closed load, some at a time; more says that there are more.
+func (l *loop) startSome() (more bool) {
+	if l.load.Users == 0 {
+		return false
+	}
+	for range startAtOnce {
+		if l.starting == len(l.riders) {
+			return false
+		}
+		r := l.riders[l.starting]
+		l.starting++
+		l.again(r)
+	}
+	return l.starting < len(l.riders)
+}
+
+// arrive begins the journeys that are due. Each goes to the rider who was free last, so that as few connections as possible
+// are used, and those often. One that finds none free is dropped or, with Load.Connections, waits its turn; its response time
+// counts from when it was due either way.
+func (l *loop) arrive() {
+	for l.arrival <= l.now {
+		r := l.take()
+		if r == nil && l.load.Connections > 0 {
+			// It waits for a rider: the clock has nothing to say about it.
+			l.owed, l.arrival, l.blocked = l.arrival, math.MaxInt64, true
+			return
+		}
+		if l.blocked {
+			l.late++
+		}
+		if r == nil {
+			l.drop(l.arrival)
+		} else {
+			l.begin(r, l.arrival)
+		}
+		l.nextArrival()
+	}
+	if l.owed == 0 {
+		l.blocked = false
+	}
+}
+
+// drop counts an arrival that was never sent.
+func (l *loop) drop(intended int64) {
+	l.dropped++
+	l.shard.Add(record.Sample{
+		Intended: intended, Step: l.script.steps[0].index, Error: record.ErrorDropped, Flags: record.Dropped,
+	})
+}
+
+func (l *loop) nextArrival() {
+	offset, ok := l.cursor.Next()
+	if !ok || offset > l.length {
+		l.arrival = math.MaxInt64
+		return
+	}
+	l.arrival = l.began + int64(offset)
+}
+
+// take gives a free rider, a new one while there are fewer than the limit, else nil.
+func (l *loop) take() *rider {
+	if n := len(l.free); n > 0 {
+		r := l.free[n-1]
+		l.free = l.free[:n-1]
+		return r
+	}
+	if len(l.riders) >= l.limit {
+		return nil
+	}
+	r := l.newRider(len(l.riders)*len(l.loops) + l.index)
+	l.riders = append(l.riders, r)
+	if len(l.riders) > len(l.all) {
+		l.all = l.riders
+	}
+	return r
+}
+
+// event is one socket's.
+func (l *loop) event(ev *unix.EpollEvent) {
+	fd := int(ev.Fd)
+	if fd == l.wake {
+		var b [8]byte
+		_, _ = readSocket(fd, b[:])
+		return
+	}
+	if fd >= len(l.byFD) || l.byFD[fd] == nil || l.byFD[fd].turn != ev.Pad {
+		return // of a socket that was closed since
+	}
+	c := l.byFD[fd]
+	if c.state == dialling {
+		if ev.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			l.dialled(c)
+		}
+		return
+	}
+	if ev.Events&unix.EPOLLOUT != 0 && len(c.out) > 0 {
+		l.flush(c)
+	}
+	if c.state == up && ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && c.turn == ev.Pad {
+		l.readable(c, ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+	}
+}
+
+// dial opens the connection that the request in l.out wants.
+func (l *loop) dial(r *rider, c *conn) {
+	c.out = append(c.out[:0], l.out...)
+	l.connect(r, c)
+}
+
+// connect tries the endpoint's addresses from c.address on.
+func (l *loop) connect(r *rider, c *conn) {
+	to := &l.endpoints[c.endpoint]
+	if to.err != nil {
+		l.broke(r, record.ErrorDNS, describe(record.ErrorDNS, to.err))
+		return
+	}
+	c.began = l.clock.Now()
+	for ; c.address < len(to.addrs); c.address++ {
+		var from netip.Addr
+		if n := len(l.sources); n > 0 {
+			from = l.sources[l.source%n]
+			l.source++
+		}
+		fd, err := connectTo(to.addrs[c.address], from)
+		if err == nil {
+			l.watch(c, fd)
+			return
+		}
+		r.detail = err.Error()
+		if c.address+1 == len(to.addrs) {
+			c.address = 0
+			l.brokeBy(r, err)
+			return
+		}
+	}
+}
+
+// watch has epoll tell of a socket from now on.
+func (l *loop) watch(c *conn, fd int) {
+	l.turn++
+	c.fd, c.turn, c.state = fd, l.turn, dialling
+	for len(l.byFD) <= fd {
+		l.byFD = append(l.byFD, nil)
+	}
+	l.byFD[fd] = c
+	ev := unix.EpollEvent{Events: pollInterest, Fd: int32(fd), Pad: c.turn}
+	if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		l.fail(&localError{"epoll_ctl", err})
+	}
+}
+
+// dialled is the end of a connection attempt.
+func (l *loop) dialled(c *conn) {
+	r := c.r
+	if err := socketError(c.fd); err != nil {
+		l.shut(c)
+		if c.address++; c.address < len(l.endpoints[c.endpoint].addrs) {
+			l.connect(r, c) // a name's next address
+			return
+		}
+		c.address = 0
+		l.brokeBy(r, err)
+		return
+	}
+	c.state, c.served = up, 0
+	l.rec.Opened()
+	r.sample.Connected = l.now
+	r.sample.Dial = max(l.now-c.began, 1)
+	r.sample.Flags = record.NewConn
+	l.sending(r, c)
+	l.flush(c)
+	if c.state == up && len(c.out) == 0 {
+		c.out = nil // what comes next is written at once
+	}
+}
+
+// render makes the request, in l.out; false ends the load.
+func (l *loop) render(r *rider) bool {
+	r.user.text = l.text
+	var err error
+	l.out, l.body, err = r.w.append(l.out[:0], l.body, r.user)
+	l.text, r.user.text = r.user.text, nil
+	if err != nil {
+		l.fail(stepError(r.w.step, err))
+	}
+	return err == nil
+}
+
+// sending makes ready for the answer.
+func (l *loop) sending(r *rider, c *conn) {
+	c.in.start(r.w.headOnly, r.w.keep || l.keep)
+	r.sink.buf, r.sink.limit = r.sink.buf[:0], exampleBody
+	if r.w.whole {
+		r.sink.limit = bodyMax
+	}
+}
+
+// write sends the request in l.out.
+func (l *loop) write(r *rider, c *conn) {
+	l.sending(r, c)
+	n, e := writeSocket(c.fd, l.out)
+	switch {
+	case e == 0 && n == len(l.out):
+	case e == 0:
+		c.out = append(c.out[:0], l.out[n:]...)
+	case e == syscall.EAGAIN:
+		c.out = append(c.out[:0], l.out...)
+	case c.served > 0 && !r.retried: // the kept connection had been closed; nothing of the request was sent
+		l.afresh(r, c)
+	default:
+		l.brokeBy(r, e)
+	}
+}
+
+// afresh sends the request in l.out on a new connection.
+func (l *loop) afresh(r *rider, c *conn) {
+	r.retried = true
+	l.shut(c)
+	r.sample.FirstByte = 0
+	l.dial(r, c)
+}
+
+// repeat makes the request once more and sends it on a new connection: the kept one was closed when it came, and it is of a kind
+// that may be sent twice.
+func (l *loop) repeat(r *rider, c *conn) {
+	if l.render(r) {
+		l.afresh(r, c)
+	}
+}
+
+// flush sends what the socket had no room for.
+func (l *loop) flush(c *conn) {
+	n, e := writeSocket(c.fd, c.out)
+	switch {
+	case e == syscall.EAGAIN:
+	case e != 0:
+		if c.r.on == c {
+			l.brokeBy(c.r, e)
+		} else {
+			l.shut(c)
+		}
+	default:
+		c.out = c.out[:copy(c.out, c.out[n:])]
+		if len(c.out) > 0 {
+			return
+		}
+		if cap(c.out) > readAtOnce {
+			c.out = nil
+		}
+	}
+}
+
+// readable takes what has come. With ended, the peer has closed its side, so that everything up to the end is read.
+func (l *loop) readable(c *conn, ended bool) {
+	for turn := c.turn; c.state == up && c.turn == turn; {
+		n, e := readSocket(c.fd, l.in)
+		r := c.r
+		busy := r.on == c
+		switch {
+		case e == syscall.EAGAIN:
+			return
+		case e == syscall.EINTR:
+			continue
+		case e != 0:
+			if !busy {
+				l.shut(c)
+			} else if c.served > 0 && !c.in.started && r.w.again && !r.retried {
+				l.repeat(r, c)
+			} else {
+				l.brokeBy(r, e)
+			}
+			return
+		case n == 0:
+			l.closedByPeer(r, c, busy)
+			return
+		case !busy: // nobody asked for anything
+			l.shut(c)
+			return
+		}
+		l.now = l.clock.Now()
+		if r.sample.FirstByte == 0 {
+			r.sample.FirstByte = l.now
+		}
+		used, done, err := c.in.feed(l.in[:n], &r.sink)
+		switch {
+		case err != nil:
+			r.sample.Status = uint16(c.in.status)
+			l.broke(r, record.ErrorProtocol, clip(err.Error()))
+			return
+		case done:
+			if used < n || !c.in.keepAlive() || len(c.out) > 0 {
+				l.shut(c)
+			}
+			l.answered(r, c)
+		}
+		if n < len(l.in) && !ended {
+			return
+		}
+	}
+}
+
+// closedByPeer is an end of file.
+func (l *loop) closedByPeer(r *rider, c *conn, busy bool) {
+	if !busy {
+		l.shut(c)
+		return
+	}
+	l.now = l.clock.Now()
+	done, err := c.in.eof()
+	switch {
+	case done:
+		l.shut(c)
+		l.answered(r, c)
+	case !c.in.started && c.served > 0 && r.w.again && !r.retried:
+		l.repeat(r, c)
+	default:
+		l.brokeBy(r, err)
+	}
+}
+
+// shut closes a connection.
+func (l *loop) shut(c *conn) {
+	if c.state == down {
+		return
+	}
+	if c.state == up {
+		l.rec.Closed()
+	}
+	l.byFD[c.fd] = nil
+	_ = unix.Close(c.fd) // epoll forgets it with its last descriptor
+	c.state, c.fd = down, -1
+}
+
+// hangUp leaves no connection open.
+func (l *loop) hangUp() {
+	for _, r := range l.riders {
+		for i := range r.conns {
+			l.shut(&r.conns[i])
+		}
+	}
+}
+
+// localError is a call to this machine's kernel that failed.
+type localError struct {
+	call string
+	err  error
+}
+
+func (e *localError) Error() string { return "drive: " + e.call + ": " + e.err.Error() }
+func (e *localError) Unwrap() error { return e.err }

@@ -1,0 +1,3 @@
+package drive
+
+func newNative(c Config) (tested, error) { return NewNative(c) }
