@@ -47,7 +47,9 @@ func HTML(w io.Writer, run *record.Run, r *record.Result) error {
 	if len(raw) <= embedMax {
 		p.RunJSON = template.JS(escapeControls(raw)) //nolint:gosec // JSON with HTML escaping
 	}
-	t, err := template.New("page").Parse(pageHTML)
+	// A class such as STUCK_NEEDS_RESTART may break behind its underscores, and nowhere else.
+	soft := func(word string) string { return strings.ReplaceAll(word, "_", "_\u200b") }
+	t, err := template.New("page").Funcs(template.FuncMap{"soft": soft}).Parse(pageHTML)
 	if err != nil {
 		return fmt.Errorf("report: page template: %w", err)
 	}

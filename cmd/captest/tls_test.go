@@ -169,7 +169,7 @@ func TestSecureFlagMistakes(t *testing.T) {
 		{plain, []string{"--ca-cert", cert}, "--ca-cert is about https"},
 		{"reference", []string{"--http", "h2c"}, "the bundled services speak HTTP/1.1"},
 		{"reference", []string{"--cert", cert, "--key", key}, "--cert is about https"},
-		{plain, []string{"--engine", "native"}, "not available yet"},
+		{plain, []string{"--engine", "native", "--http", "h2c"}, "the native engine speaks HTTP/1.1"},
 		{plain, []string{"--engine", "vegeta"}, "give --rate and --duration"},
 		{plain, []string{"--engine", "curl"}, "--engine curl: not one of auto, native, http, vegeta"},
 	} {
