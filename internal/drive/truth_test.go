@@ -53,6 +53,13 @@ type visit struct {
 	arrived, done time.Time
 }
 
+// visits is how many requests it has answered.
+func (s *truth) visits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
+}
+
 func (s *truth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	_, _ = io.Copy(io.Discard, r.Body) // what is left unread would turn a close into a reset
@@ -207,8 +214,8 @@ func TestABareAttackerHidesTheStall(t *testing.T) {
 			sc := truthScenario(t)
 			eng := e.make(t, Config{Scenario: sc, Target: onReal(t, s)})
 			tally, sums := drive(t, t.Context(), eng, Load{Plan: plan, InFlightCap: 2}, recorder(sc))
-			if tally.Journeys+tally.Dropped != truthN || sums.Dropped != tally.Dropped || uint64(len(s.seen)) != tally.Journeys {
-				t.Errorf("%+v, recorded %d dropped, the stub saw %d; want 400 in all", tally, sums.Dropped, len(s.seen))
+			if tally.Journeys+tally.Dropped != truthN || sums.Dropped != tally.Dropped || uint64(s.visits()) != tally.Journeys {
+				t.Errorf("%+v, recorded %d dropped, the stub saw %d; want 400 in all", tally, sums.Dropped, s.visits())
 			}
 			if tally.Dropped < 70 {
 				t.Errorf("%d dropped; some 78 arrivals came while two were stalled", tally.Dropped)
