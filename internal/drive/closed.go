@@ -35,7 +35,8 @@ func (r *run) closed() {
 // target would be sent a million connection attempts a minute, whose number says nothing but how fast this machine is, and the
 // attempts would hold the target down when it tries to start again. The pause lies between journeys and is in no latency.
 func (r *run) loop(u *user, claimed *atomic.Uint64) {
-	for r.ending.Err() == nil {
+	// A cancelled run ends its requests in no fixed order with ending: both are looked at.
+	for r.ending.Err() == nil && r.ctx.Err() == nil {
 		if r.load.Total > 0 && claimed.Add(1) > r.load.Total {
 			return
 		}
