@@ -3,7 +3,6 @@ package drive
 // deadlines are the requests under way with one timeout, the oldest first: since all wait equally long, the order of their
 // start is the order of their deadlines, and joining or leaving costs the same however many there are.
 type deadlines struct {
-	after      int64 // ns
 	head, tail *rider
 }
 

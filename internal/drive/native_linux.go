@@ -253,9 +253,7 @@ func (l *loop) prepare(r *nativeRun) {
 		nativeRun: r, index: l.index, shard: r.rec.Shard(l.index), ep: l.ep, wake: l.wake, turn: l.turn, byFD: l.byFD,
 		in: l.in, events: l.events, out: l.out, body: l.body, text: l.text, naps: l.naps[:0], free: l.free[:0],
 	}
-	for _, after := range r.timeouts {
-		l.timeouts = append(l.timeouts, deadlines{after: int64(after)})
-	}
+	l.timeouts = make([]deadlines, len(r.timeouts))
 	l.endAt, l.arrival = math.MaxInt64, math.MaxInt64
 	if r.load.Users > 0 {
 		share := portion(r.load.Users, l.index, n)
