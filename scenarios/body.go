@@ -5,43 +5,65 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
 
-// Body is one response body. Its JSON is parsed at most once, and only when a check or a capture asks for it.
+// Body is one response body. That it is JSON is found out at most once, and only when a check or a capture asks.
 type Body struct {
 	Raw []byte
 
-	parsed bool
-	doc    any
-	err    error
+	checked bool
+	err     error
 }
 
-// ParseBody wraps a response body for Check and Take. It keeps raw, which must not change while the Body is in use.
+// ParseBody wraps a response body for Check and Append. It keeps raw, which must not change while the Body is in use.
 func ParseBody(raw []byte) *Body { return &Body{Raw: raw} }
 
-// json gives the decoded document; numbers are json.Number, so that long identifiers keep every digit.
-func (b *Body) json() (any, error) {
-	if b.parsed {
-		return b.doc, b.err
+// json says why the body is not one JSON document; nil when it is.
+func (b *Body) json() error {
+	if !b.checked {
+		b.checked, b.err = true, notJSON(b.Raw)
 	}
-	b.parsed = true
-	if len(bytes.TrimSpace(b.Raw)) == 0 {
-		b.err = errors.New("the body is empty, not JSON")
-		return nil, b.err
+	return b.err
+}
+
+// What can be wrong with a body that was to be JSON. The decoder's own words could quote it.
+var (
+	errEmptyBody = errors.New("the body is empty, not JSON")
+	errNotJSON   = errors.New("the body is not JSON")
+	errMoreJSON  = errors.New("the body has more after its JSON")
+)
+
+func notJSON(raw []byte) error {
+	if json.Valid(raw) {
+		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(b.Raw))
-	d.UseNumber()
-	if err := d.Decode(&b.doc); err != nil {
-		b.doc, b.err = nil, errors.New("the body is not JSON") // the decoder's words could quote the body
-		return nil, b.err
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return errEmptyBody
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		b.doc, b.err = nil, errors.New("the body has more after its JSON")
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(raw)).Decode(&first) != nil {
+		return errNotJSON
 	}
-	return b.doc, b.err
+	return errMoreJSON
+}
+
+// find gives the text of the value that a path leads to; ok is false where it leads nowhere. With a check or a capture in
+// every answer a decoded document would be most of what a request costs, so the value is looked up in the text.
+func (b *Body) find(path []pathPart) (value []byte, ok bool) {
+	value = b.Raw[skipSpace(b.Raw, 0):]
+	for _, p := range path {
+		if p.key != "" {
+			value, ok = member(value, p.key)
+		} else {
+			value, ok = element(value, p.index)
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	return value[:skipValue(value, 0)], true
 }
 
 // pathPart is one step down into a JSON document: a key, or an index when key is "".
@@ -87,26 +109,4 @@ func parseJSONPath(path string) ([]pathPart, error) {
 		}
 	}
 	return parts, nil
-}
-
-// descend walks a decoded document; ok is false where the path leads nowhere.
-func descend(doc any, path []pathPart) (value any, ok bool) {
-	for _, p := range path {
-		if p.key != "" {
-			object, isObject := doc.(map[string]any)
-			if !isObject {
-				return nil, false
-			}
-			if doc, ok = object[p.key]; !ok {
-				return nil, false
-			}
-			continue
-		}
-		list, isList := doc.([]any)
-		if !isList || p.index >= len(list) {
-			return nil, false
-		}
-		doc = list[p.index]
-	}
-	return doc, true
 }

@@ -77,7 +77,7 @@ func TestSignupCarriesValuesAlong(t *testing.T) {
 	if got := strings.Join(names, " "); got != "register@ login@ profile@ create-instance@instance" {
 		t.Errorf("steps: %s", got)
 	}
-	token, err := s.Steps[1].Capture[0].Take(nil, ParseBody([]byte(`{"success":true,"tokens":{"access_token":"tok"}}`)))
+	token, err := take(&s.Steps[1].Capture[0], nil, ParseBody([]byte(`{"success":true,"tokens":{"access_token":"tok"}}`)))
 	if err != nil || token != "tok" {
 		t.Fatalf("token = %q, %v", token, err)
 	}

@@ -1,10 +1,8 @@
 package scenarios
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -53,57 +51,57 @@ func parseCapture(from string) (*captureSource, error) {
 	return nil, fmt.Errorf("%q is not a place to capture from; write json.PATH, header.NAME or regex:EXPRESSION", from)
 }
 
-// Take gets the value out of an answer. Errors say where nothing was found and never quote the answer.
-func (c *Capture) Take(header http.Header, body *Body) (string, error) {
+// Append adds the value found in an answer to dst. Errors say where nothing was found and never quote the answer; dst is then
+// as it was.
+func (c *Capture) Append(dst []byte, header Header, body *Body) ([]byte, error) {
 	source := c.source
 	if source == nil {
 		var err error
 		if source, err = parseCapture(c.From); err != nil {
-			return "", fmt.Errorf("capture %s: %w", c.Name, err)
+			return dst, fmt.Errorf("capture %s: %w", c.Name, err)
 		}
 	}
-	value, err := source.take(header, body)
-	if err == nil && len(value) > captureMax {
+	from := len(dst)
+	dst, err := source.append(dst, header, body)
+	if err == nil && len(dst)-from > captureMax {
 		err = fmt.Errorf("longer than %d bytes", captureMax)
 	}
 	if err != nil {
-		return "", fmt.Errorf("capture %s: %s: %w", c.Name, c.From, err)
+		return dst[:from], fmt.Errorf("capture %s: %s: %w", c.Name, c.From, err)
 	}
-	return value, nil
+	return dst, nil
 }
 
-func (s *captureSource) take(header http.Header, body *Body) (string, error) {
+func (s *captureSource) append(dst []byte, header Header, body *Body) ([]byte, error) {
 	switch {
 	case s.header != "":
-		if v := header.Get(s.header); v != "" {
-			return v, nil
+		if v, _ := headerField(header, s.header, 0); len(v) > 0 {
+			return append(dst, v...), nil
 		}
-		return "", errors.New("no such header")
+		return dst, errors.New("no such header")
 	case s.regex != nil:
-		if m := s.regex.FindSubmatch(body.Raw); m != nil {
-			return string(m[1]), nil
+		m := s.regex.FindSubmatchIndex(body.Raw)
+		if m == nil {
+			return dst, errors.New("no match")
 		}
-		return "", errors.New("no match")
+		return append(dst, body.Raw[max(m[2], 0):max(m[3], 0)]...), nil // a group that took no part is empty
 	}
-	doc, err := body.json()
-	if err != nil {
-		return "", err
+	if err := body.json(); err != nil {
+		return dst, err
 	}
-	value, ok := descend(doc, s.path)
+	value, ok := body.find(s.path)
 	if !ok {
-		return "", errors.New("no such value")
+		return dst, errors.New("no such value")
 	}
-	switch v := value.(type) {
-	case string:
-		return v, nil
-	case json.Number:
-		return v.String(), nil
-	case bool:
-		return fmt.Sprint(v), nil
-	case nil:
-		return "", errors.New("the value is null")
+	switch value[0] {
+	case '"':
+		return appendText(dst, value), nil
+	case 'n':
+		return dst, errors.New("the value is null")
+	case '[', '{':
+		return dst, errors.New("the value is a list or an object, not text")
 	default:
-		return "", errors.New("the value is a list or an object, not text")
+		return append(dst, value...), nil // a number keeps every digit
 	}
 }
 

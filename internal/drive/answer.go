@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"net/http"
 	"slices"
 
 	"github.com/captest/captest/internal/record"
@@ -48,14 +47,16 @@ func (u *user) read(body io.Reader, whole bool) (n int64, err error) {
 }
 
 // judge says whether a complete answer is the expected one, and takes the captures from it.
-func (u *user) judge(s *step, status int, header http.Header) (record.ErrorClass, string) {
+func (u *user) judge(s *step, status int, header scenarios.Header) (record.ErrorClass, string) {
 	u.body = scenarios.Body{Raw: u.answer}
-	if s.whole && header.Get("Content-Encoding") == "gzip" {
-		plain, err := gunzip(u.answer)
-		if err != nil {
-			return record.ErrorProtocol, "gzip: " + err.Error()
+	if s.whole {
+		if coding, _ := header.Field("Content-Encoding", 0); string(coding) == "gzip" {
+			plain, err := gunzip(u.answer)
+			if err != nil {
+				return record.ErrorProtocol, "gzip: " + err.Error()
+			}
+			u.body.Raw = plain
 		}
-		u.body.Raw = plain
 	}
 	switch outcome, detail := s.expect.Check(status, header, &u.body); outcome {
 	case scenarios.Expected:
@@ -65,11 +66,12 @@ func (u *user) judge(s *step, status int, header http.Header) (record.ErrorClass
 		return record.ErrorCheck, detail
 	}
 	for i := range s.captures {
-		value, err := s.captures[i].Take(header, &u.body)
-		if err != nil {
+		from := len(u.made)
+		var err error
+		if u.made, err = s.captures[i].Append(u.made, header, &u.body); err != nil {
 			return record.ErrorCheck, err.Error()
 		}
-		u.values.Vars[s.captures[i].Name] = value
+		u.values.Vars[s.captures[i].Name] = view(u.made[from:])
 	}
 	return record.ErrorNone, ""
 }

@@ -6,16 +6,21 @@ import (
 	"net/textproto"
 )
 
-// each yields the values of a field of the kept head, in the order they came, until yield says false. The name's case does
-// not matter. Values are without the blanks around them, continuation lines joined by a space; they are valid until start.
-func (p *response) each(name string, yield func(value []byte) bool) {
+// Field gives value i (from 0) of a field of the kept head, in the order they came. The name's case does not matter. Values are
+// without the blanks around them, continuation lines joined by a space; they are valid until start.
+func (p *response) Field(name string, i int) (value []byte, ok bool) {
 	for rest := p.kept; len(rest) > 0; {
-		var key, value []byte
+		var key []byte
 		key, value, rest = cutField(rest)
-		if equalFold(key, name) && !yield(value) {
-			return
+		if !equalFold(key, name) {
+			continue
 		}
+		if i == 0 {
+			return value, true
+		}
+		i--
 	}
+	return nil, false
 }
 
 // httpHeader is the kept head as net/http would give it, framing fields included: what the target sent, unlike

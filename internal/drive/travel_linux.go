@@ -86,15 +86,11 @@ func (l *loop) answered(r *rider, c *conn) {
 	w := r.w
 	x := &r.sample
 	x.Status, x.BytesIn, x.Done = uint16(c.in.status), uint32(c.in.bodyBytes()), l.now
-	var header http.Header
-	if w.keep || l.keep {
-		header = c.in.httpHeader()
-		if len(header["Set-Cookie"]) > 0 {
-			r.keepCookies(w.proto.URL, &http.Response{Header: header})
-		}
+	if _, any := c.in.Field("Set-Cookie", 0); any {
+		r.keepCookies(w.proto.URL, &http.Response{Header: c.in.httpHeader()})
 	}
 	r.answer = r.sink.buf
-	x.Error, r.detail = r.judge(w.step, c.in.status, header)
+	x.Error, r.detail = r.judge(w.step, c.in.status, &c.in)
 	l.finish(r)
 }
 

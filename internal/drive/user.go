@@ -30,7 +30,7 @@ type user struct {
 	parent  context.Context //nolint:containedctx // what traced was made from
 	traced  context.Context //nolint:containedctx // reports to trace; made once, not for each request
 	answer  []byte          // of the last answer, its body or the beginning of it
-	made    []byte          // text of the journey's own data; values point into it
+	made    []byte          // text of the journey's own data and captures; values point into it
 	written []byte          // the last request's body
 	text    []byte          // any other template's text
 	body    scenarios.Body
@@ -196,7 +196,7 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 		return class, describe(class, err), err
 	}
 	u.keepCookies(r.URL, resp)
-	class, detail := u.judge(s, resp.StatusCode, resp.Header)
+	class, detail := u.judge(s, resp.StatusCode, scenarios.HTTPHeader(resp.Header))
 	return class, detail, nil
 }
 
