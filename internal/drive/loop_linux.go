@@ -32,6 +32,7 @@ type loop struct {
 	now       int64
 	timeouts  []deadlines
 	naps      naps
+	turns     int // riders that may still go on by the clock before sockets are looked at
 	starting  int // closed: riders that have begun
 	free      []*rider
 	limit     int // open: riders there may be
@@ -58,7 +59,7 @@ type loop struct {
 const (
 	readAtOnce   = 64 << 10
 	eventsAtOnce = 256
-	startAtOnce  = 64 // riders that begin before sockets are looked at again
+	sendAtOnce   = 64 // riders that go on by the clock before sockets are looked at again: a send takes far longer than a read
 )
 
 // run drives the loop's share of the load, until its end and the end of what is in flight.
@@ -122,12 +123,16 @@ func (l *loop) tend() (wait int64) {
 			l.broke(d.head, record.ErrorTimeout, "no complete response within the step's timeout")
 		}
 	}
-	for len(l.naps) > 0 && l.naps[0].due <= l.now {
-		l.woke(l.naps.pop().r)
+	due := l.now
+	l.turns = sendAtOnce
+	for ; l.turns > 0 && len(l.naps) > 0 && l.naps[0].due <= due; l.turns-- {
+		r := l.naps.pop().r
+		l.now = l.clock.Now()
+		l.woke(r)
 	}
-	more := l.startSome()
-	l.arrive()
-	if more {
+	l.startSome()
+	l.arrive(due)
+	if l.turns == 0 {
 		return 0
 	}
 	next := l.endAt
@@ -149,27 +154,25 @@ func (l *loop) tend() (wait int64) {
 	return max(next-l.clock.Now(), 0)
 }
 
-// startSome begins the first journeys of a closed load, some at a time; more says that there are more.
-func (l *loop) startSome() (more bool) {
+// startSome begins the first journeys of a closed load.
+func (l *loop) startSome() {
 	if l.load.Users == 0 {
-		return false
+		return
 	}
-	for range startAtOnce {
-		if l.starting == len(l.riders) {
-			return false
-		}
+	for ; l.turns > 0 && l.starting < len(l.riders); l.turns-- {
 		r := l.riders[l.starting]
 		l.starting++
+		l.now = l.clock.Now()
 		l.again(r)
 	}
-	return l.starting < len(l.riders)
 }
 
-// arrive begins the journeys that are due. Each goes to the rider who was free last, so that as few connections as possible
+// arrive begins journeys that are due. Each goes to the rider who was free last, so that as few connections as possible
 // are used, and those often. One that finds none free is dropped or, with Load.Connections, waits its turn; its response time
 // counts from when it was due either way.
-func (l *loop) arrive() {
-	for l.arrival <= l.now {
+func (l *loop) arrive(due int64) {
+	for ; l.turns > 0 && l.arrival <= due; l.turns-- {
+		l.now = l.clock.Now()
 		r := l.take()
 		if r == nil && l.load.Connections > 0 {
 			// It waits for a rider: the clock has nothing to say about it.
@@ -186,7 +189,7 @@ func (l *loop) arrive() {
 		}
 		l.nextArrival()
 	}
-	if l.owed == 0 {
+	if l.owed == 0 && l.arrival > due {
 		l.blocked = false
 	}
 }

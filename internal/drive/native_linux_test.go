@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -220,4 +221,23 @@ func rawLoop(t *testing.T) string {
 	}()
 	t.Cleanup(func() { _ = l.Close(); <-done })
 	return "http://" + l.Addr().String()
+}
+
+// A journey that fails at once is followed by the next: from the loop, not from inside the failure, which would end in an
+// overflown stack. The first one waits for the ledger, so that by a clock read before it all of them would have taken long.
+func TestNativeOutlivesJourneysThatFailAtOnce(t *testing.T) {
+	once(t)
+	slowly := sync.OnceFunc(func() { time.Sleep(3 * instant) })
+	identity := NewIdentity(1, "bench", func(record.LedgerBlock) error { slowly(); return nil })
+	e := nativeEngine(t, Config{Scenario: get("/"), Target: target(nobody(t)), Identity: identity, Loops: 1})
+	tally, sums := drive(t, t.Context(), e, Load{Users: 5000, For: 300 * time.Millisecond}, recorder(get("/")))
+	if sums.N < 5000 || sums.Errors["refused"] != sums.N || tally.Failed != sums.N {
+		t.Errorf("%d requests, %d failed, errors %v; want all refused", sums.N, tally.Failed, sums.Errors)
+	}
+	if sums.N > 5000*30 {
+		t.Errorf("%d requests: the pause between failures is missing", sums.N)
+	}
+	if median := *sums.Latency.P50Ms; median > 10 {
+		t.Errorf("median %.1f ms: the wait for the ledger is in the latencies", median)
+	}
 }

@@ -40,6 +40,7 @@ func (l *loop) journey(r *rider) {
 		l.fail(err)
 		return
 	}
+	l.now = l.clock.Now() // the ledger may have had to be waited for
 	l.send(r)
 }
 
@@ -197,11 +198,14 @@ func (l *loop) arrived(r *rider) {
 		}
 		return
 	}
-	if rest := r.restAfter(result{sample: r.sample}); rest > 0 {
+	if r.sample.Error != record.ErrorNone {
+		// Even without a rest the next journey begins another time: it could fail at once as this one did, and so on, each
+		// inside the one before.
 		l.pausing++
-		l.naps.push(wakeup{l.now + int64(rest), r})
+		l.naps.push(wakeup{l.now + 1 + int64(r.restAfter(result{sample: r.sample})), r})
 		return
 	}
+	r.misses = 0
 	l.again(r)
 }
 
