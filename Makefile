@@ -22,5 +22,6 @@ check: ## everything a change must pass
 format: ## rewrite the sources the way check wants them
 	go run mvdan.cc/gofumpt@v0.12.0 -w $$(git ls-files '*.go')
 
-bench: ## micro-benchmarks with allocations
-	go test -run '^$$' -bench . -benchmem ./internal/...
+bench: ## micro-benchmarks with allocations, then what sending costs side by side (docs/measuring.md)
+	go test -run '^$$' -bench . -benchmem ./internal/... ./scenarios
+	bench/table

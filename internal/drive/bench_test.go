@@ -17,7 +17,7 @@ import (
 // BenchmarkRequest is one registration over a kept loopback connection. "cpu-µs/req" is the CPU time of this process, user and
 // system; the stub runs in a process of its own, so that it is the generator's share alone.
 func BenchmarkRequest(b *testing.B) {
-	url := otherProcess(b)
+	url := otherProcess(b, slowStub)
 	s := scenario(b, `
 name: bench
 data: {email: "u{{unique}}@load.example"}
@@ -45,7 +45,7 @@ steps:
 // BenchmarkLag is the schedule lag of an open load on an otherwise idle process: the timer's error.
 func BenchmarkLag(b *testing.B) {
 	s := get("/")
-	e := engine(b, Config{Scenario: s, Target: target(otherProcess(b))})
+	e := engine(b, Config{Scenario: s, Target: target(otherProcess(b, slowStub))})
 	rec := recorder(s)
 	before := cpu(b)
 	_, sums := drive(b, b.Context(), e, Load{Plan: fixed(b, 200, 2*time.Second)}, rec)
@@ -63,11 +63,17 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// Stubs of the benchmarks.
+const (
+	slowStub = "net/http" // answers as a service in Go would
+	fastStub = "loop"     // costs less than any generator (serveFast)
+)
+
 // otherProcess runs this test binary again as the stub and gives its URL.
-func otherProcess(b *testing.B) string {
+func otherProcess(b *testing.B, kind string) string {
 	b.Helper()
 	c := exec.Command(os.Args[0], "-test.run=^TestStubProcess$")
-	c.Env = append(os.Environ(), "DRIVE_STUB=1")
+	c.Env = append(os.Environ(), "DRIVE_STUB="+kind)
 	in, err := c.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -95,6 +101,12 @@ func otherProcess(b *testing.B) string {
 func TestStubProcess(t *testing.T) {
 	if os.Getenv("DRIVE_STUB") == "" {
 		t.Skip("only runs as the benchmarks' stub")
+	}
+	if os.Getenv("DRIVE_STUB") == fastStub {
+		if err := serveFast(func(url string) { _, _ = os.Stdout.WriteString(url + "\n") }); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -3,6 +3,10 @@ package drive
 import (
 	"net/netip"
 	"net/url"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,17 +19,34 @@ import (
 // benchConnections is how many keep-alive connections the comparison uses, as the peers are measured with.
 const benchConnections = 50
 
-// BenchmarkNative is one request of the native engine: a field of its own in each, the status checked, everything recorded.
-// Compare with BenchmarkBareLoop of the same run: the same system calls and nothing else.
-func BenchmarkNative(b *testing.B) {
-	s := scenario(b, `
+// registration is the request of the comparison: a field of its own in each, the status checked.
+const registration = `
 name: bench
 steps:
   - name: register
     request: {method: POST, path: /auth/register, headers: {Content-Type: application/json}, body: '{"email":"u-{{unique}}@example.test","name":"Load Test User","password":"correct-horse-battery-staple","plan":"standard","locale":"en-GB","tags":["alpha","beta"],"consent":true,"source":"landing-page","n":1}'}
     expect: {status: 201}
-`)
-	e, err := NewNative(Config{Scenario: s, Target: target(otherProcess(b)), Identity: NewIdentity(1, "bench", nil), Loops: 1})
+`
+
+// BenchmarkNative is one request of the native engine, everything recorded. Compare with BenchmarkBareLoop of the same run: the
+// same system calls and nothing else.
+func BenchmarkNative(b *testing.B) {
+	benchmarkEngine(b, func(c Config) (Engine, error) { c.Loops = 1; return NewNative(c) })
+}
+
+// BenchmarkNativeTwoLoops is the same with two threads that send.
+func BenchmarkNativeTwoLoops(b *testing.B) {
+	benchmarkEngine(b, func(c Config) (Engine, error) { c.Loops = 2; return NewNative(c) })
+}
+
+// BenchmarkHTTP is the same with the engine on net/http.
+func BenchmarkHTTP(b *testing.B) {
+	benchmarkEngine(b, func(c Config) (Engine, error) { return NewHTTP(c) })
+}
+
+func benchmarkEngine(b *testing.B, make func(Config) (Engine, error)) {
+	b.Helper()
+	e, err := make(Config{Scenario: scenario(b, registration), Target: target(otherProcess(b, fastStub)), Identity: NewIdentity(1, "bench", nil)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -37,7 +58,7 @@ steps:
 	before := cpu(b)
 	tally, err := e.Drive(b.Context(), Load{Users: benchConnections, Total: uint64(b.N)}, rec)
 	if err != nil || tally.Failed > 0 {
-		b.Fatalf("%+v, error %v, %v", tally, err, e.Examples())
+		b.Fatalf("%+v, error %v", tally, err)
 	}
 	b.ReportMetric(float64(cpu(b)-before)/float64(time.Microsecond)/float64(b.N), "cpu-µs/req")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
@@ -46,7 +67,7 @@ steps:
 // BenchmarkBareLoop sends the same bytes over as many connections and reads what comes, without looking at it: what the kernel
 // asks for the exchange, and so the least that any generator can cost.
 func BenchmarkBareLoop(b *testing.B) {
-	u, err := url.Parse(otherProcess(b))
+	u, err := url.Parse(otherProcess(b, fastStub))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -93,4 +114,73 @@ func BenchmarkBareLoop(b *testing.B) {
 	}
 	b.ReportMetric(float64(cpu(b)-before)/float64(time.Microsecond)/float64(b.N), "cpu-µs/req")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
+// serveFast is the stub of the comparison: a loop that answers whatever comes and looks at nothing, on the machine's last core
+// where there are several, so that the generator is what limits.
+func serveFast(announce func(url string)) error {
+	last := unix.CPUSet{}
+	last.Set(runtime.NumCPU() - 1)
+	if n, err := os.ReadFile("/sys/devices/system/cpu/present"); err == nil {
+		if _, high, ok := strings.Cut(strings.TrimSpace(string(n)), "-"); ok {
+			if k, err := strconv.Atoi(high); err == nil {
+				last.Zero()
+				last.Set(k)
+			}
+		}
+	}
+	runtime.LockOSThread()
+	_ = unix.SchedSetaffinity(0, &last)
+	listener, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(listener, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return err
+	}
+	if err := unix.Listen(listener, 1024); err != nil {
+		return err
+	}
+	at, err := unix.Getsockname(listener)
+	if err != nil {
+		return err
+	}
+	announce("http://127.0.0.1:" + strconv.Itoa(at.(*unix.SockaddrInet4).Port))
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	watch := func(fd int) error {
+		return unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+	}
+	if err := watch(listener); err != nil {
+		return err
+	}
+	_ = watch(0) // whoever started it is gone
+	const body = `{"success":true,"customer":{"id":"5f7e8c1d-3c2b-4a55-9a1e-0d6f2f1b7c11","email":"u@load.example","plan":"standard"}}`
+	answer := []byte("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
+	events, in := make([]unix.EpollEvent, eventsAtOnce), make([]byte, readAtOnce)
+	for {
+		n, e := poll(ep, events, int64(time.Second))
+		if e != 0 && e != syscall.EINTR {
+			return e
+		}
+		for i := range max(n, 0) {
+			switch fd := int(events[i].Fd); fd {
+			case 0:
+				return nil
+			case listener:
+				if c, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
+					_ = unix.SetsockoptInt(c, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+					_ = watch(c)
+				}
+			default:
+				if k, _ := readSocket(fd, in); k > 0 {
+					_, _ = writeSocket(fd, answer)
+				} else if k == 0 {
+					_ = unix.Close(fd)
+				}
+			}
+		}
+	}
 }

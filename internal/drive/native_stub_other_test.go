@@ -2,7 +2,10 @@
 
 package drive
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func newNative(Config) (tested, error) { return nil, errNoNative }
 
@@ -10,3 +13,5 @@ func nativeEngine(t testing.TB, _ Config) Engine {
 	t.Skip(errNoNative)
 	return nil
 }
+
+func serveFast(func(url string)) error { return errors.New("the fast stub is an epoll loop, which is Linux's") }
