@@ -6,11 +6,14 @@ type bin struct {
 	steps      []stepBin // one more than the scenario's: the last takes samples of a step that does not exist
 	begun      uint64
 	dropped    uint64
+	late       uint64
 	reused     uint64
 	clamped    uint64 // times outside the histograms' range, or that ran backwards
 	connErrors [errorClasses]uint64
 
-	dial, tls, wait, firstByte, lag tally
+	dial, tls, wait, connWait, write, firstByte, body, lag tally
+
+	conns connBin
 }
 
 type stepBin struct {
@@ -67,8 +70,13 @@ func (b *bin) count(x *Sample) {
 	}
 	if x.Connected > 0 {
 		b.time(&b.wait, x.Connected-x.Started)
+		b.time(&b.connWait, x.Wait)
 		if x.FirstByte > 0 {
 			b.time(&b.firstByte, x.FirstByte-x.Connected)
+			b.time(&b.body, x.Done-x.FirstByte)
+		}
+		if ns, ok := x.writeTime(); ok {
+			b.time(&b.write, ns)
 		}
 	} else if class != ErrorNone && class != ErrorCanceled {
 		b.connErrors[class]++ // it failed before it had a connection
@@ -87,6 +95,7 @@ func (b *bin) time(t *tally, ns int64) {
 func (b *bin) merge(o *bin) {
 	b.begun += o.begun
 	b.dropped += o.dropped
+	b.late += o.late
 	b.reused += o.reused
 	b.clamped += o.clamped
 	for i := range o.connErrors {
@@ -95,11 +104,11 @@ func (b *bin) merge(o *bin) {
 	for i := range o.steps {
 		b.steps[i].merge(&o.steps[i])
 	}
-	b.dial.merge(&o.dial)
-	b.tls.merge(&o.tls)
-	b.wait.merge(&o.wait)
-	b.firstByte.merge(&o.firstByte)
-	b.lag.merge(&o.lag)
+	theirs := o.times()
+	for i, t := range b.times() {
+		t.merge(theirs[i])
+	}
+	b.conns.merge(&o.conns)
 }
 
 func (s *stepBin) merge(o *stepBin) {
@@ -121,7 +130,7 @@ func (s *stepBin) merge(o *stepBin) {
 
 // reset empties it and keeps its memory.
 func (b *bin) reset() {
-	b.begun, b.dropped, b.reused, b.clamped = 0, 0, 0, 0
+	b.begun, b.dropped, b.late, b.reused, b.clamped = 0, 0, 0, 0, 0
 	b.connErrors = [errorClasses]uint64{}
 	for i := range b.steps {
 		s := &b.steps[i]
@@ -131,9 +140,15 @@ func (b *bin) reset() {
 		s.response.reset()
 		s.service.reset()
 	}
-	for _, t := range []*tally{&b.dial, &b.tls, &b.wait, &b.firstByte, &b.lag} {
+	for _, t := range b.times() {
 		t.reset()
 	}
+	b.conns.reset()
+}
+
+// times of no step in particular.
+func (b *bin) times() [8]*tally {
+	return [8]*tally{&b.dial, &b.tls, &b.wait, &b.connWait, &b.write, &b.firstByte, &b.body, &b.lag}
 }
 
 // completed is how many requests ended, and how many of them well.
@@ -147,5 +162,5 @@ func (b *bin) completed() (n, ok uint64) {
 
 func (b *bin) empty() bool {
 	n, _ := b.completed()
-	return n == 0 && b.begun == 0 && b.dropped == 0 && b.lag.n == 0
+	return n == 0 && b.begun == 0 && b.dropped == 0 && b.lag.n == 0 && b.conns.told == 0
 }

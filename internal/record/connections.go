@@ -6,32 +6,6 @@ import (
 	"slices"
 )
 
-// clientConnections adds up captest's own connections over the whole run.
-func clientConnections(frames []Frame) ClientConnections {
-	c := ClientConnections{Errors: map[string]uint64{}}
-	dial, tls, firstByte := NewHistogram(), NewHistogram(), NewHistogram()
-	for i := range frames {
-		f := &frames[i].Connections
-		c.Opened += f.Opened
-		c.Reused += f.Reused
-		c.PeakOpen = max(c.PeakOpen, f.Peak)
-		addCounts(c.Errors, f.Errors)
-		for _, x := range []struct {
-			to   *Histogram
-			text string
-		}{{dial, f.Dial}, {tls, f.TLS}, {firstByte, f.FirstByte}} {
-			if h, err := Decode(x.text); err == nil && x.text != "" {
-				x.to.Merge(h)
-			}
-		}
-	}
-	if all := c.Opened + c.Reused; all > 0 {
-		c.ReusedPercent = known(100 * float64(c.Reused) / float64(all))
-	}
-	c.DialMs, c.TLSMs, c.FirstByteMs = dial.Percentiles(), tls.Percentiles(), firstByte.Percentiles()
-	return c
-}
-
 // targetConnections reads each service's side from its own metrics.
 func (s *summary) targetConnections() map[string]TargetConnections {
 	loadFrom, loadTo, any := s.loadWindow()

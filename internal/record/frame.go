@@ -15,6 +15,7 @@ type Frame struct {
 	InFlightMean float64 `json:"in_flight_mean"`    // time average over the frame (integral of the gauge ÷ length)
 	Started      uint64  `json:"started,omitempty"` // requests begun within the frame
 	Dropped      uint64  `json:"dropped,omitempty"`
+	Late         *uint64 `json:"late,omitempty"`    // arrivals that had to wait for a user; nil in closed loads
 	Clamped      uint64  `json:"clamped,omitempty"` // times outside 1 µs … 10 min, or that ran backwards
 
 	Steps       map[string]*StepFrame `json:"steps,omitempty"`
@@ -46,5 +47,31 @@ type ConnectionFrame struct {
 	Dial      string `json:"dial,omitempty"`
 	TLS       string `json:"tls,omitempty"`
 	Wait      string `json:"wait,omitempty"`       // from asking for a connection to having one, dial included
+	ConnWait  string `json:"conn_wait,omitempty"`  // the same less dial and TLS
+	Write     string `json:"write,omitempty"`      // from connection in hand to the last byte of the request written
 	FirstByte string `json:"first_byte,omitempty"` // from connection in hand to first byte
+	Body      string `json:"body,omitempty"`       // from first byte to last
+	// Told of when a connection ends and every 1024th request of one, so that a frame has what was told in it. nil: nothing was.
+	BytesIn  *uint64           `json:"bytes_in,omitempty"` // on TCP connections: heads, framing and TLS included
+	BytesOut *uint64           `json:"bytes_out,omitempty"`
+	Ended    *EndedConnections `json:"ended,omitempty"`
+	TCP      *TCPFrame         `json:"tcp,omitempty"` // Linux
+}
+
+// EndedConnections are those of the client that ended within a frame.
+type EndedConnections struct {
+	N            uint64            `json:"n"`
+	By           map[string]uint64 `json:"by"`            // who closed first: ClosedBy names
+	Requests     uint64            `json:"requests"`      // that they carried
+	RequestsEach string            `json:"requests_each"` // encoded histogram of a count, not of µs
+}
+
+// TCPFrame is what the kernel said of the client's connections (TCP_INFO).
+type TCPFrame struct {
+	Samples     uint64 `json:"samples"`
+	Retransmits uint64 `json:"retransmits"` // segments sent once more since the samples before
+	Lost        uint64 `json:"lost"`        // segments believed lost at the instant of a sample, all samples together
+	// Encoded histograms, µs.
+	RTT    string `json:"rtt,omitempty"` // smoothed
+	RTTVar string `json:"rttvar,omitempty"`
 }

@@ -15,6 +15,10 @@ func (r *Recorder) buildFrame(now int64) Frame {
 	if length > 0 {
 		f.InFlightMean = max(0, float64(r.integral)/float64(length))
 	}
+	if f.RatePerSecond > 0 {
+		late := b.late
+		f.Late = &late
+	}
 	for i := range b.steps {
 		s := &b.steps[i]
 		if s.n == 0 {
@@ -52,7 +56,9 @@ func (r *Recorder) connections() ConnectionFrame {
 		Open: int(open), Peak: int(peak), Errors: errorCounts(&b.connErrors),
 		Dial: r.encoder.encode(&b.dial), TLS: r.encoder.encode(&b.tls),
 		Wait: r.encoder.encode(&b.wait), FirstByte: r.encoder.encode(&b.firstByte),
+		ConnWait: r.encoder.encode(&b.connWait), Write: r.encoder.encode(&b.write), Body: r.encoder.encode(&b.body),
 	}
+	b.conns.into(&c, &r.encoder)
 	r.seen.opened, r.seen.closed = opened, closed
 	return c
 }

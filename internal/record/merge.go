@@ -3,16 +3,17 @@ package record
 // decoded is a frame with its histograms decoded: once, however many sums it goes into.
 type decoded struct {
 	*Frame
-	steps   map[string]*decodedStep
-	lag     *Histogram
-	damaged int // histograms that could not be decoded
+	steps    map[string]*decodedStep
+	lag      *Histogram
+	connWait *Histogram
+	damaged  int // histograms that could not be decoded
 }
 
 type decodedStep struct{ response, service *Histogram }
 
 func decodeFrame(f *Frame) *decoded {
 	d := &decoded{Frame: f, steps: make(map[string]*decodedStep, len(f.Steps))}
-	d.lag = d.histogram(f.Lag)
+	d.lag, d.connWait = d.histogram(f.Lag), d.histogram(f.Connections.ConnWait)
 	for name, s := range f.Steps {
 		if s == nil {
 			continue
@@ -48,7 +49,8 @@ type merged struct {
 	errors, status    map[string]uint64
 	steps             map[string]*mergedStep
 	response, service *Histogram
-	lag               *Histogram
+	lag, connWait     *Histogram
+	late              *uint64 // nil: unknown
 	inFlightAtEnd     int
 	counts            dispersion // of the frames' good completions
 }
@@ -62,7 +64,7 @@ type mergedStep struct {
 func newMerged() *merged {
 	return &merged{
 		errors: map[string]uint64{}, status: map[string]uint64{}, steps: map[string]*mergedStep{},
-		response: NewHistogram(), service: NewHistogram(), lag: NewHistogram(),
+		response: NewHistogram(), service: NewHistogram(), lag: NewHistogram(), connWait: NewHistogram(),
 	}
 }
 
@@ -73,6 +75,8 @@ func (m *merged) add(d *decoded) {
 	m.started += d.Started
 	m.inFlightAtEnd = d.InFlight
 	m.lag.Merge(d.lag)
+	m.connWait.Merge(d.connWait)
+	addKnown(&m.late, d.Late)
 	for name, x := range d.steps {
 		f := d.Frame.Steps[name]
 		s := m.steps[name]
@@ -115,6 +119,12 @@ func (m *merged) sums() TrialSums {
 	}
 	if m.lag.N() > 0 {
 		s.LagP99Ms = known(m.lag.QuantileMs(0.99))
+	}
+	if m.connWait.N() > 0 {
+		s.ConnWaitP99Ms = known(m.connWait.QuantileMs(0.99))
+	}
+	if m.late != nil {
+		s.Late = *m.late
 	}
 	for name, x := range m.steps {
 		s.Steps[name] = StepSums{N: x.n, OK: x.ok, Errors: x.errors, Latency: x.response.Latency(), Response: x.response}

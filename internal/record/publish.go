@@ -39,8 +39,8 @@ func (s *tickSum) add(b *bin, ns, integral int64) {
 
 // totals of the whole run.
 type totals struct {
-	n, ok, dropped, reused uint64
-	errors                 [errorClasses]uint64
+	n, ok, dropped, late, reused uint64
+	errors                       [errorClasses]uint64
 }
 
 func (t *totals) add(b *bin) {
@@ -48,6 +48,7 @@ func (t *totals) add(b *bin) {
 	t.n += n
 	t.ok += ok
 	t.dropped += b.dropped
+	t.late += b.late
 	t.reused += b.reused
 	for i := range b.steps {
 		for c, k := range b.steps[i].errors {
@@ -109,7 +110,7 @@ func (r *Recorder) buildSnapshot(done bool) *Snapshot {
 		Phase:   r.mark.Phase, Trial: r.mark.Trial, Load: r.mark.Load,
 		OfferedPerSecond: r.second.offered, GoodputPerSecond: r.second.goodput, ErrorsPerSecond: r.second.failed,
 		InFlight: int(max(0, r.gauge)), Latency: r.second.latency, LagP99Ms: r.second.lagP99Ms,
-		Total: r.totals.n, TotalOK: r.totals.ok, TotalErrors: r.totals.n - r.totals.ok, Dropped: r.totals.dropped,
+		Total: r.totals.n, TotalOK: r.totals.ok, TotalErrors: r.totals.n - r.totals.ok, Dropped: r.totals.dropped, Late: r.totals.late,
 		Errors: countsOf(&r.totals.errors), History: slices.Clone(r.history), Done: done,
 		Connections: ConnectionsNow{
 			Open: int(max(0, r.open.Load())), Peak: int(max(r.runPeak.Load(), r.peak.Load())), Opened: r.opened.Load(),

@@ -89,7 +89,8 @@ type Validity struct {
 	Valid               bool     `json:"valid"`
 	Reasons             []string `json:"reasons"`
 	ScheduleLagP99Ms    *float64 `json:"schedule_lag_p99_ms"`
-	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"` // mean over the load, of one core
+	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"`  // mean over the load, of one core
+	ConnectionWaitP99Ms *float64 `json:"connection_wait_p99_ms"` // less dial and TLS, all trials: near 0, or captest queued
 }
 
 // Capacity is the answer. Confirmed: the largest throughput seen to hold every limit; Refuted: the smallest load that broke one.
@@ -140,6 +141,7 @@ type Trial struct {
 	ErrorPercent      *float64 `json:"error_percent"`
 	N                 uint64   `json:"n"`
 	Dropped           uint64   `json:"dropped"`
+	Late              *uint64  `json:"late"`    // arrivals that had to wait for a user; nil in closed loads
 	Latency           Latency  `json:"latency"` // response time, all steps of the journey together
 	Verdict           string   `json:"verdict"`
 	Reasons           []string `json:"reasons,omitempty"`
@@ -226,6 +228,33 @@ type ClientConnections struct {
 	TLSMs         Percentiles       `json:"tls_ms"`
 	FirstByteMs   Percentiles       `json:"first_byte_ms"`
 	Errors        map[string]uint64 `json:"errors"`
+
+	// Not in folders of a captest that did not count them: nil.
+
+	WaitMs                Percentiles       `json:"wait_ms"`  // for a connection, less dial and TLS: captest's own queue, and near 0
+	WriteMs               Percentiles       `json:"write_ms"` // from connection in hand to the last byte of the request written
+	BodyMs                Percentiles       `json:"body_ms"`  // from first byte to last
+	RequestsPerConnection PerConnection     `json:"requests_per_connection"`
+	ClosedBy              map[string]uint64 `json:"closed_by"` // captest, target, target_idle, reset: who closed first
+	BytesIn               *uint64           `json:"bytes_in"`  // on TCP connections: heads, framing and TLS included
+	BytesOut              *uint64           `json:"bytes_out"`
+	TCP                   *ClientTCP        `json:"tcp"` // Linux; nil elsewhere
+}
+
+// PerConnection is how many requests connections carried, from being opened to being closed.
+type PerConnection struct {
+	Mean *float64 `json:"mean"`
+	P50  *float64 `json:"p50"`
+	Max  *float64 `json:"max"`
+}
+
+// ClientTCP is what the kernel said of captest's connections (TCP_INFO): at the end of each, and at every 1024th request of one.
+type ClientTCP struct {
+	Samples       uint64      `json:"samples"`
+	RTTMs         Percentiles `json:"rtt_ms"`          // smoothed round-trip time
+	RTTVarianceMs Percentiles `json:"rtt_variance_ms"` // its mean deviation (RFC 6298, RTTVAR)
+	Retransmits   uint64      `json:"retransmits"`     // segments sent more than once
+	Lost          uint64      `json:"lost"`            // segments believed lost at the instant of a sample, all samples together
 }
 
 // TargetConnections are one service's, from its own metrics; nil is unknown.

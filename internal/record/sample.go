@@ -9,10 +9,12 @@ type Sample struct {
 	Started   int64 // when the engine really began it
 	Connected int64 // when a connection was in hand (new or reused)
 	FirstByte int64 // first byte of the response
+	Wrote     int64 // last byte of the request in the kernel's hands; -1: nobody looked
 	Done      int64 // last byte read, or the moment of the error
 
 	Dial int64 // ns spent dialling (TCP), 0 when the connection was reused
 	TLS  int64 // ns spent in the TLS handshake, 0 when none
+	Wait int64 // ns between wanting a connection and having one, less Dial and TLS: captest's own queue, if it has one
 
 	BytesIn uint32
 	Step    uint16 // index into Recorder's step names
@@ -26,6 +28,21 @@ func (s Sample) ResponseTime() int64 { return s.Done - s.Intended }
 
 // ServiceTime is the time from the actual send, in ns. Its gap to ResponseTime is queueing in the generator.
 func (s Sample) ServiceTime() int64 { return s.Done - s.Started }
+
+// writeTime is from the connection in hand to the last byte written, in ns; false where there was no connection, or nobody saw
+// the last byte go. A request that ended before it was written counts with the time until then: else a target that has stopped
+// reading would leave no trace among the write times.
+func (s *Sample) writeTime() (int64, bool) {
+	switch {
+	case s.Connected <= 0, s.Wrote < 0:
+		return 0, false
+	case s.Wrote > 0:
+		return s.Wrote - s.Connected, true
+	case s.Error != ErrorNone && s.FirstByte == 0:
+		return s.Done - s.Connected, true
+	}
+	return 0, false
+}
 
 // Flags say what kind of sample this is.
 type Flags uint8

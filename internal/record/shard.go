@@ -46,6 +46,20 @@ func (s *Shard) Lag(ns int64) {
 	s.mu.Unlock()
 }
 
+// Late counts an arrival that had to wait for a user; open loads with a bound on connections.
+func (s *Shard) Late() {
+	s.mu.Lock()
+	s.bin.late++
+	s.mu.Unlock()
+}
+
+// Stretch counts what happened on a connection, into the frame that is current now.
+func (s *Shard) Stretch(x Stretch) {
+	s.mu.Lock()
+	s.bin.conns.count(&x)
+	s.mu.Unlock()
+}
+
 // since bounds an event's distance from the frame's start, so that one absurd time cannot spoil the integral.
 func (s *Shard) since(t int64) int64 {
 	const (

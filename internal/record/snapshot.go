@@ -26,6 +26,7 @@ type Snapshot struct {
 	TotalOK     uint64
 	TotalErrors uint64
 	Dropped     uint64
+	Late        uint64  // arrivals that had to wait for a user
 	Errors      []Count // by class, most frequent first, whole run
 	Steps       []StepNow
 

@@ -227,7 +227,7 @@ func (s *summary) buildTrial(i int) Trial {
 	if m == nil {
 		return t
 	}
-	t.Seconds, t.N, t.Dropped = m.seconds, m.n, m.dropped
+	t.Seconds, t.N, t.Dropped, t.Late = m.seconds, m.n, m.dropped, m.late
 	t.Latency = m.response.Latency()
 	if m.seconds > 0 {
 		t.InFlightMean = m.integral / m.seconds
@@ -282,6 +282,9 @@ func (s *summary) fillValidity(v *Validity) {
 	}
 	if v.ScheduleLagP99Ms == nil && s.measured.lag.N() > 0 {
 		v.ScheduleLagP99Ms = known(s.measured.lag.QuantileMs(0.99))
+	}
+	if v.ConnectionWaitP99Ms == nil && s.measured.connWait.N() > 0 {
+		v.ConnectionWaitP99Ms = known(s.measured.connWait.QuantileMs(0.99))
 	}
 	if v.GeneratorCPUPercent == nil {
 		v.GeneratorCPUPercent = s.generatorCPU()

@@ -138,6 +138,8 @@ func TestUnknownIsNull(t *testing.T) {
 	for _, want := range []string{
 		`"recovery":null`, `"findings":[]`, `"limits":[]`, `"error_percent":null`, `"ended":null`, `"slo":[]`, `"warnings":[]`,
 		`"reused_percent":null`, `"generator_cpu_percent":null`, `"baseline":null`, `"steps":[]`, `"p95_ms":null`,
+		`"closed_by":null`, `"bytes_in":null`, `"bytes_out":null`, `"tcp":null`, `"requests_per_connection":{"mean":null,`, `"late":null`,
+		`"wait_ms":{"mean":null,`, `"write_ms":{"mean":null,`, `"body_ms":{"mean":null,`, `"connection_wait_p99_ms":null`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("run.json lacks %s", want)

@@ -2,14 +2,16 @@ package record
 
 // TrialSums is a trial so far: every frame of it that was not warm-up, merged.
 type TrialSums struct {
-	Seconds      float64
-	N, OK        uint64            // completed requests of all steps; dropped arrivals are not among them
-	Dropped      uint64            // arrivals that could not start
-	Errors       map[string]uint64 // by class
-	InFlightMean float64           // time average
-	Latency      Latency           // response time of all steps together
-	Steps        map[string]StepSums
-	LagP99Ms     *float64 // schedule lag; nil when nothing was scheduled
+	Seconds       float64
+	N, OK         uint64            // completed requests of all steps; dropped arrivals are not among them
+	Dropped       uint64            // arrivals that could not start
+	Late          uint64            // arrivals that had to wait for a user
+	Errors        map[string]uint64 // by class
+	InFlightMean  float64           // time average
+	Latency       Latency           // response time of all steps together
+	Steps         map[string]StepSums
+	LagP99Ms      *float64 // schedule lag; nil when nothing was scheduled
+	ConnWaitP99Ms *float64 // wait for a connection, less dial and TLS; nil when no request had one
 
 	// Started counts requests begun; the gap to N is what was in flight at the ends.
 	Started uint64
@@ -32,10 +34,11 @@ type sums struct {
 	ns             int64 // length
 	integral       int64 // of the in-flight gauge, request·ns
 	n, ok, dropped uint64
-	begun          uint64
+	begun, late    uint64
 	errors         [errorClasses]uint64
 	steps          []stepSum
 	service, lag   *Histogram
+	connWait       *Histogram
 }
 
 type stepSum struct {
@@ -45,7 +48,7 @@ type stepSum struct {
 }
 
 func newSums(steps int) *sums {
-	s := &sums{steps: make([]stepSum, steps+1), service: NewHistogram(), lag: NewHistogram()}
+	s := &sums{steps: make([]stepSum, steps+1), service: NewHistogram(), lag: NewHistogram(), connWait: NewHistogram()}
 	for i := range s.steps {
 		s.steps[i].response = NewHistogram()
 	}
@@ -57,6 +60,7 @@ func (s *sums) add(b *bin, ns, integral int64) {
 	s.integral += integral
 	s.dropped += b.dropped
 	s.begun += b.begun
+	s.late += b.late
 	for i := range b.steps {
 		from, to := &b.steps[i], &s.steps[i]
 		s.n += from.n
@@ -71,6 +75,7 @@ func (s *sums) add(b *bin, ns, integral int64) {
 		s.service.add(&from.service)
 	}
 	s.lag.add(&b.lag)
+	s.connWait.add(&b.connWait)
 }
 
 // merge adds everything of o, which has the same steps.
@@ -81,6 +86,7 @@ func (s *sums) merge(o *sums) {
 	s.ok += o.ok
 	s.dropped += o.dropped
 	s.begun += o.begun
+	s.late += o.late
 	for c := range o.errors {
 		s.errors[c] += o.errors[c]
 	}
@@ -95,6 +101,7 @@ func (s *sums) merge(o *sums) {
 	}
 	s.service.Merge(o.service)
 	s.lag.Merge(o.lag)
+	s.connWait.Merge(o.connWait)
 }
 
 func (s *sums) reset() {
@@ -105,7 +112,8 @@ func (s *sums) reset() {
 	}
 	s.service.Reset()
 	s.lag.Reset()
-	*s = sums{steps: steps, service: s.service, lag: s.lag}
+	s.connWait.Reset()
+	*s = sums{steps: steps, service: s.service, lag: s.lag, connWait: s.connWait}
 }
 
 // response merges the steps' response times.
@@ -123,7 +131,7 @@ func (s *sums) response() *Histogram {
 func (s *sums) trialSums(names []string) TrialSums {
 	all := s.response()
 	out := TrialSums{
-		Seconds: seconds(s.ns), N: s.n, OK: s.ok, Dropped: s.dropped, Started: s.begun,
+		Seconds: seconds(s.ns), N: s.n, OK: s.ok, Dropped: s.dropped, Late: s.late, Started: s.begun,
 		Errors: errorCounts(&s.errors), Latency: all.Latency(), Response: all,
 		Steps: make(map[string]StepSums, len(names)),
 	}
@@ -135,6 +143,9 @@ func (s *sums) trialSums(names []string) TrialSums {
 	}
 	if s.lag.N() > 0 {
 		out.LagP99Ms = known(s.lag.QuantileMs(0.99))
+	}
+	if s.connWait.N() > 0 {
+		out.ConnWaitP99Ms = known(s.connWait.QuantileMs(0.99))
 	}
 	for i := range s.steps {
 		x := &s.steps[i]
