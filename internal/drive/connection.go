@@ -20,6 +20,9 @@ type connector struct {
 	life  context.Context //nolint:containedctx // the engine's: dials do not outlive it
 	close context.CancelFunc
 	count atomic.Pointer[record.Recorder] // nil: not counted (probes)
+
+	resting atomic.Bool   // the load is over, and its idle connections are being closed
+	opened  atomic.Uint32 // spreads connections over the recorder's shards
 }
 
 func newConnector(c *Config, longest time.Duration) *connector {
@@ -84,6 +87,7 @@ func (k *connector) secure(ctx context.Context, network, address string) (net.Co
 		_ = conn.Close()
 		return nil, err
 	}
+	conn.secured = true
 	secured, began := tls.Client(conn, config), time.Now()
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
@@ -113,33 +117,19 @@ func (k *connector) bound(ctx context.Context) (context.Context, *trace, func(),
 }
 
 // open dials and counts.
-func (k *connector) open(ctx context.Context, network, address string) (net.Conn, time.Duration, error) {
+func (k *connector) open(ctx context.Context, network, address string) (*countedConn, time.Duration, error) {
 	began := time.Now()
 	conn, err := k.dial(ctx, network, address)
 	if err != nil {
 		return nil, 0, err
 	}
 	took := max(time.Since(began), 1)
-	rec := k.count.Load()
-	if rec != nil {
-		rec.Opened()
+	c := &countedConn{Conn: conn, rec: k.count.Load(), resting: &k.resting}
+	if c.rec != nil {
+		c.shard = c.rec.Shard(int(k.opened.Add(1)))
+		c.rec.Opened()
 	}
-	return &countedConn{Conn: conn, rec: rec}, took, nil
-}
-
-// countedConn tells the recorder when it is closed, once.
-type countedConn struct {
-	net.Conn
-	rec    *record.Recorder
-	closed atomic.Bool
-}
-
-// Close closes it and counts that.
-func (c *countedConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) && c.rec != nil {
-		c.rec.Closed()
-	}
-	return c.Conn.Close()
+	return c, took, nil
 }
 
 // handshakeError tells a failed TLS handshake from a failed exchange over TLS.

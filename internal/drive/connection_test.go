@@ -131,11 +131,11 @@ func TestPhasesOfARequestAreTimed(t *testing.T) {
 		defer u.rest()
 		time.Sleep(time.Second)
 		for round, want := range []record.Sample{
-			{Started: 1000, Connected: 1030, FirstByte: 1100, Done: 1600, Dial: 30, BytesIn: 12, Status: 200, Flags: record.NewConn},
-			{Started: 1600, Connected: 1600, FirstByte: 1670, Done: 2170, BytesIn: 12, Status: 200, Flags: record.Reused},
+			{Started: 1000, Connected: 1030, Wrote: 1030, FirstByte: 1100, Done: 1600, Dial: 30, BytesIn: 12, Status: 200, Flags: record.NewConn},
+			{Started: 1600, Connected: 1600, Wrote: 1600, FirstByte: 1670, Done: 2170, BytesIn: 12, Status: 200, Flags: record.Reused},
 		} {
 			got := u.send(t.Context(), &e.script.steps[0], time.Minute, -1, nil).sample
-			for _, ns := range []*int64{&got.Intended, &got.Started, &got.Connected, &got.FirstByte, &got.Done, &got.Dial} {
+			for _, ns := range []*int64{&got.Intended, &got.Started, &got.Connected, &got.Wrote, &got.FirstByte, &got.Done, &got.Dial} {
 				*ns = (*ns + int64(time.Millisecond)/2) / int64(time.Millisecond)
 			}
 			want.Intended = want.Started

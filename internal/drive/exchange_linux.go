@@ -12,6 +12,7 @@ import (
 // dial opens the connection that the request in l.out wants.
 func (l *loop) dial(r *rider, c *conn) {
 	c.out = append(c.out[:0], l.out...)
+	r.sample.Wait = max(l.clock.Now()-l.now, 0)
 	l.connect(r, c)
 }
 
@@ -61,7 +62,7 @@ func (l *loop) watch(c *conn, fd int) {
 func (l *loop) dialled(c *conn) {
 	r := c.r
 	if err := socketError(c.fd); err != nil {
-		l.shut(c)
+		l.shut(c, record.ByTarget)
 		if c.address++; c.address < len(l.endpoints[c.endpoint].addrs) {
 			l.connect(r, c) // a name's next address
 			return
@@ -70,7 +71,7 @@ func (l *loop) dialled(c *conn) {
 		l.brokeBy(r, err)
 		return
 	}
-	c.state, c.served = up, 0
+	c.state, c.served, c.carried, c.bytesIn, c.bytesOut, c.resent = up, 0, 0, 0, 0, 0
 	l.rec.Opened()
 	r.sample.Connected = l.now
 	r.sample.Dial = max(l.now-c.began, 1)
@@ -96,6 +97,12 @@ func (l *loop) render(r *rider) bool {
 
 // sending makes ready for the answer.
 func (l *loop) sending(r *rider, c *conn) {
+	if c.carried++; c.carried%sampleEvery == 0 {
+		l.tell(c, record.StillOpen)
+	}
+	if l.written++; l.written%writeEvery != 1 {
+		r.sample.Wrote = -1
+	}
 	c.in.start(r.w.headOnly, r.w.keep || l.keep)
 	r.sink.buf, r.sink.limit = r.sink.buf[:0], exampleBody
 	if r.w.whole {
@@ -108,31 +115,35 @@ func (l *loop) write(r *rider, c *conn) {
 	l.sending(r, c)
 	n, e := writeSocket(c.fd, l.out)
 	switch {
-	case e == 0 && n == len(l.out):
 	case e == 0:
-		c.out = append(c.out[:0], l.out[n:]...)
+		c.bytesOut += uint64(n)
+		if n < len(l.out) {
+			c.out = append(c.out[:0], l.out[n:]...)
+		} else if r.sample.Wrote == 0 {
+			r.sample.Wrote = l.clock.Now()
+		}
 	case e == syscall.EAGAIN:
 		c.out = append(c.out[:0], l.out...)
 	case c.served > 0 && !r.retried: // the kept connection had been closed; nothing of the request was sent
-		l.afresh(r, c)
+		l.afresh(r, c, closer(e))
 	default:
 		l.brokeBy(r, e)
 	}
 }
 
 // afresh sends the request in l.out on a new connection.
-func (l *loop) afresh(r *rider, c *conn) {
+func (l *loop) afresh(r *rider, c *conn, by record.ClosedBy) {
 	r.retried = true
-	l.shut(c)
-	r.sample.FirstByte = 0
+	l.shut(c, by)
+	r.sample.FirstByte, r.sample.Wrote = 0, 0
 	l.dial(r, c)
 }
 
 // repeat makes the request once more and sends it on a new connection: the kept one was closed when it came, and it is of a kind
 // that may be sent twice.
-func (l *loop) repeat(r *rider, c *conn) {
+func (l *loop) repeat(r *rider, c *conn, by record.ClosedBy) {
 	if l.render(r) {
-		l.afresh(r, c)
+		l.afresh(r, c, by)
 	}
 }
 
@@ -145,12 +156,16 @@ func (l *loop) flush(c *conn) {
 		if c.r.on == c {
 			l.brokeBy(c.r, e)
 		} else {
-			l.shut(c)
+			l.shut(c, closer(e))
 		}
 	default:
+		c.bytesOut += uint64(n)
 		c.out = c.out[:copy(c.out, c.out[n:])]
 		if len(c.out) > 0 {
 			return
+		}
+		if c.r.on == c && c.r.sample.Wrote == 0 {
+			c.r.sample.Wrote = l.clock.Now()
 		}
 		if cap(c.out) > readAtOnce {
 			c.out = nil
@@ -171,9 +186,9 @@ func (l *loop) readable(c *conn, ended bool) {
 			continue
 		case e != 0:
 			if !busy {
-				l.shut(c)
+				l.shut(c, closer(e))
 			} else if c.served > 0 && !c.in.started && r.w.again && !r.retried {
-				l.repeat(r, c)
+				l.repeat(r, c, closer(e))
 			} else {
 				l.brokeBy(r, e)
 			}
@@ -181,8 +196,10 @@ func (l *loop) readable(c *conn, ended bool) {
 		case n == 0:
 			l.closedByPeer(r, c, busy)
 			return
-		case !busy: // nobody asked for anything
-			l.shut(c)
+		}
+		c.bytesIn += uint64(n)
+		if !busy { // nobody asked for anything
+			l.shut(c, record.ByCaptest)
 			return
 		}
 		l.now = l.clock.Now()
@@ -196,8 +213,10 @@ func (l *loop) readable(c *conn, ended bool) {
 			l.broke(r, record.ErrorProtocol, clip(err.Error()))
 			return
 		case done:
-			if used < n || !c.in.keepAlive() || len(c.out) > 0 {
-				l.shut(c)
+			if !c.in.keepAlive() {
+				l.shut(c, record.ByTarget)
+			} else if used < n || len(c.out) > 0 {
+				l.shut(c, record.ByCaptest)
 			}
 			l.answered(r, c)
 		}
@@ -210,28 +229,29 @@ func (l *loop) readable(c *conn, ended bool) {
 // closedByPeer is an end of file.
 func (l *loop) closedByPeer(r *rider, c *conn, busy bool) {
 	if !busy {
-		l.shut(c)
+		l.shut(c, record.ByTargetIdle)
 		return
 	}
 	l.now = l.clock.Now()
 	done, err := c.in.eof()
 	switch {
 	case done:
-		l.shut(c)
+		l.shut(c, record.ByTarget)
 		l.answered(r, c)
 	case !c.in.started && c.served > 0 && r.w.again && !r.retried:
-		l.repeat(r, c)
+		l.repeat(r, c, record.ByTarget)
 	default:
 		l.brokeBy(r, err)
 	}
 }
 
-// shut closes a connection.
-func (l *loop) shut(c *conn) {
+// shut closes a connection, after it is told of.
+func (l *loop) shut(c *conn, by record.ClosedBy) {
 	if c.state == down {
 		return
 	}
 	if c.state == up {
+		l.tell(c, by)
 		l.rec.Closed()
 	}
 	l.byFD[c.fd] = nil

@@ -81,6 +81,9 @@ func (t *hits) RoundTrip(r *http.Request) (*http.Response, error) {
 		h.broken(err)
 		return nil, err
 	}
+	if resp.Close {
+		h.user.trace.announced()
+	}
 	h.status, h.header = resp.StatusCode, resp.Header
 	resp.Body = &hitBody{resp.Body, h}
 	return resp, nil

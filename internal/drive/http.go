@@ -128,6 +128,7 @@ func (e *HTTP) drive(ctx context.Context, load Load, rec *record.Recorder, send 
 	}
 	e.clock = rec.Clock()
 	e.connector.count.Store(rec)
+	e.connector.resting.Store(false)
 	r := &run{HTTP: e, load: load, rec: rec}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	defer r.cancel()
@@ -139,6 +140,7 @@ func (e *HTTP) drive(ctx context.Context, load Load, rec *record.Recorder, send 
 	r.finish()
 
 	tally := Tally{Journeys: r.journeys.Load(), Failed: r.failed.Load(), Dropped: r.dropped, Stragglers: int(r.canceled.Load())}
+	e.connector.resting.Store(true)
 	for _, u := range e.users {
 		u.rest()
 		if u.sent >= before {

@@ -27,6 +27,7 @@ type loop struct {
 	in        []byte // what a read brings, one at a time
 	out, body []byte // a request being made
 	text      []byte
+	tcp       unix.TCPInfo // of the reading under way
 	turn      int32
 
 	now       int64
@@ -46,6 +47,7 @@ type loop struct {
 	active    int // riders on a journey
 	pausing   int // closed: riders between two journeys
 	lastSent  int64
+	written   uint64 // requests, counted to choose whose write is timed
 	source    int
 	journeys  uint64
 	failed    uint64
@@ -181,6 +183,7 @@ func (l *loop) arrive(due int64) {
 		}
 		if l.blocked {
 			l.late++
+			l.shard.Late()
 		}
 		if r == nil {
 			l.drop(l.arrival)
@@ -259,7 +262,7 @@ func (l *loop) event(ev *unix.EpollEvent) {
 func (l *loop) hangUp() {
 	for _, r := range l.riders {
 		for i := range r.conns {
-			l.shut(&r.conns[i])
+			l.shut(&r.conns[i], record.ByCaptest)
 		}
 	}
 }

@@ -95,8 +95,8 @@ func TestNativeArrivalsWaitForAConnection(t *testing.T) {
 		time.Sleep(service)
 	}))})
 	tally, sums := drive(t, t.Context(), e, Load{Plan: fixed(t, rate, time.Second), Connections: 2}, recorder(s))
-	if tally.Dropped != 0 || sums.OK != rate || tally.Late < 5 {
-		t.Errorf("%+v, %d good; want all %d, none dropped, many late", tally, sums.OK, rate)
+	if tally.Dropped != 0 || sums.OK != rate || tally.Late < 5 || sums.Late != tally.Late {
+		t.Errorf("%+v, %d good, %d recorded late; want all %d, none dropped, many late", tally, sums.OK, sums.Late, rate)
 	}
 	if *sums.Latency.P95Ms < 150 {
 		t.Errorf("p95 %v ms: the wait for a connection is not in it", *sums.Latency.P95Ms)

@@ -40,8 +40,12 @@ type conn struct {
 	address  int    // of the endpoint's, the one being tried
 	began    int64  // of the dial
 	served   uint64 // requests answered
-	out      []byte // not sent yet
-	in       response
+	carried  uint64 // requests begun on it
+	// Since it was last told of (loop.tell).
+	bytesIn, bytesOut uint64
+	resent            uint32 // retransmits that were told of
+	out               []byte // not sent yet
+	in                response
 }
 
 type connState uint8

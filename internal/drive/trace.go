@@ -18,21 +18,25 @@ type trace struct {
 	mu       sync.Mutex
 	request  context.Context // of the request under way; a dial ends with it
 	over     bool            // the request has ended
+	conn     *countedConn    // that carries it
 	dialling bool            // a dial was started for it, and may report late
 	seen     facts
 }
 
 // facts are offsets since the run began and durations, in ns; 0 where it did not happen.
 type facts struct {
-	connected, firstByte, dial, tls int64
-	reused                          bool
+	wanted, connected, wrote, firstByte int64
+	dial, tls, wait                     int64
+	reused                              bool
 }
 
 type traceKey struct{}
 
 func newTrace(clock record.Clock) *trace {
 	t := &trace{clock: clock}
-	t.hooks = httptrace.ClientTrace{GotConn: t.gotConn, GotFirstResponseByte: t.gotFirstByte}
+	t.hooks = httptrace.ClientTrace{
+		GetConn: t.getConn, GotConn: t.gotConn, WroteRequest: t.wroteRequest, GotFirstResponseByte: t.gotFirstByte,
+	}
 	return t
 }
 
@@ -48,14 +52,29 @@ func (t *trace) begin(request context.Context) {
 	t.mu.Unlock()
 }
 
-// end closes the request and says what was seen. A trace may serve another request only if nothing can report to it any more:
-// GotConn and GotFirstResponseByte are called before the response is handed over, a dial is not bound to anything.
-func (t *trace) end() (seen facts, reusable bool) {
+// end closes the request, which ended so, and says what was seen. A trace may serve another request only if nothing can report to it any more:
+// GotConn and GotFirstResponseByte are called before the response is handed over; WroteRequest need not be, and a dial is not
+// bound to anything.
+func (t *trace) end(class record.ErrorClass) (seen facts, reusable bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
 	t.request = nil
-	return t.seen, !t.dialling
+	if t.conn != nil {
+		t.conn.leave(class)
+		t.conn = nil
+	}
+	return t.seen, !t.dialling && t.seen.wrote > 0
+}
+
+// getConn is called again when net/http retries.
+func (t *trace) getConn(string) {
+	now := t.clock.Now()
+	t.mu.Lock()
+	if !t.over {
+		t.seen.wanted = now
+	}
+	t.mu.Unlock()
 }
 
 // gotConn is called again when net/http retries on another connection because a kept one had been closed under it; the last
@@ -64,7 +83,43 @@ func (t *trace) gotConn(info httptrace.GotConnInfo) {
 	now := t.clock.Now()
 	t.mu.Lock()
 	if !t.over {
-		t.seen.connected, t.seen.reused, t.seen.firstByte = now, info.Reused, 0
+		t.seen.connected, t.seen.reused, t.seen.wrote, t.seen.firstByte = now, info.Reused, 0, 0
+		t.seen.wait = now - t.seen.wanted
+		if !info.Reused { // its dial has reported; else it would be another one's
+			t.seen.wait -= t.seen.dial + t.seen.tls
+		}
+		t.on(countedIn(info.Conn))
+	}
+	t.mu.Unlock()
+}
+
+// on has the request ride on a connection, and no longer on the one before. t.mu is held.
+func (t *trace) on(c *countedConn) {
+	if c == t.conn {
+		return
+	}
+	if t.conn != nil {
+		t.conn.leave(record.ErrorClosed) // under the request, or it would not be tried again
+	}
+	if t.conn = c; c != nil {
+		c.ride()
+	}
+}
+
+// announced says that the target closes the connection after this answer.
+func (t *trace) announced() {
+	t.mu.Lock()
+	if t.conn != nil {
+		t.conn.announced()
+	}
+	t.mu.Unlock()
+}
+
+func (t *trace) wroteRequest(info httptrace.WroteRequestInfo) {
+	now := t.clock.Now()
+	t.mu.Lock()
+	if !t.over && info.Err == nil && t.seen.wrote == 0 {
+		t.seen.wrote = now
 	}
 	t.mu.Unlock()
 }

@@ -97,6 +97,9 @@ func (l *loop) answered(r *rider, c *conn) {
 
 // brokeBy is a request that an error of the socket has ended.
 func (l *loop) brokeBy(r *rider, err error) {
+	if r.on != nil {
+		l.shut(r.on, closer(err))
+	}
 	class := classify(err, context.Background(), context.Background())
 	l.broke(r, class, describe(class, err))
 }
@@ -104,7 +107,7 @@ func (l *loop) brokeBy(r *rider, err error) {
 // broke is a request without a complete answer. Its connection is of no use any more.
 func (l *loop) broke(r *rider, class record.ErrorClass, detail string) {
 	if r.on != nil {
-		l.shut(r.on)
+		l.shut(r.on, record.ByCaptest)
 	}
 	x := &r.sample
 	x.Done = max(l.clock.Now(), x.Started)

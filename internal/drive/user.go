@@ -163,7 +163,7 @@ func (u *user) send(ctx context.Context, s *step, timeout time.Duration, intende
 
 // settle ends a request whose outcome is known: what the trace saw, the count, and an example when it failed. err is what broke it.
 func (u *user) settle(s *step, out *result, err error, shard *record.Shard) {
-	seen, reusable := u.trace.end()
+	seen, reusable := u.trace.end(out.sample.Error)
 	out.note(seen)
 	if err != nil || !reusable || !seen.reused {
 		u.trace = nil // something may still report to it
@@ -187,6 +187,9 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 		class := classify(err, run, request)
 		return class, describe(class, err), err
 	}
+	if resp.Close {
+		u.trace.announced()
+	}
 	sample.Status = uint16(resp.StatusCode)
 	n, err := u.read(resp.Body, s.whole)
 	sample.BytesIn = uint32(n)
@@ -203,7 +206,8 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 // note fills in what the trace saw.
 func (out *result) note(seen facts) {
 	x := &out.sample
-	x.Connected, x.FirstByte, x.Dial, x.TLS = seen.connected, seen.firstByte, seen.dial, seen.tls
+	x.Connected, x.Wrote, x.FirstByte = seen.connected, seen.wrote, seen.firstByte
+	x.Dial, x.TLS, x.Wait = seen.dial, seen.tls, max(seen.wait, 0)
 	switch {
 	case seen.connected > 0 && seen.reused:
 		x.Flags |= record.Reused

@@ -95,7 +95,10 @@ func (r *run) attack() {
 	)
 	results := attacker.Attack(a.target, p, 0, "")
 	r.wg.Go(func() {
-		defer transport.CloseIdleConnections()
+		defer func() {
+			r.connector.resting.Store(true)
+			transport.CloseIdleConnections()
+		}()
 		for res := range results { // closed when the last worker has ended; until taken, a result holds its worker
 			a.take(res)
 		}
