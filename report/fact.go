@@ -204,6 +204,12 @@ func connectionsFact(r *record.Result) fact {
 	} else {
 		f.Value, f.Unit = count(c.Opened), "opened"
 		f.Detail = opt(c.ReusedPercent, percent, unknown) + " reused, peak " + count(uint64(max(0, c.PeakOpen)))
+		if n := c.ClosedBy[record.ByTarget.String()] + c.ClosedBy[record.ByTargetIdle.String()]; n > 0 {
+			f.Detail += ", " + count(n) + " closed by the target"
+		}
+		if n := c.ClosedBy[record.ByReset.String()]; n > 0 {
+			f.Detail += ", " + count(n) + " reset"
+		}
 	}
 	if down := downstreamPhrases(r.Connections.Target); len(down) > 0 {
 		f.Detail = join(f.Detail, "; ", "per request the target opened "+strings.Join(down, ", "))

@@ -11,10 +11,11 @@ import (
 )
 
 func trialsTable(r *record.Result) table {
-	open, drops := false, false
+	open, drops, late := false, false, false
 	for _, x := range r.Trials {
 		open = open || x.Load.RatePerSecond > 0
 		drops = drops || x.Dropped > 0
+		late = late || x.Late != nil && *x.Late > 0
 	}
 	t := table{
 		ID: "trials", Title: "Trials",
@@ -46,6 +47,9 @@ func trialsTable(r *record.Result) table {
 		if drops {
 			put(column{Head: "dropped", Number: true, Wide: true}, count(x.Dropped))
 		}
+		if late {
+			put(column{Head: "late", Number: true, Wide: true}, lateText(x.Late))
+		}
 		put(column{Head: "n", Number: true}, count(x.N))
 		put(column{Head: "mean", Number: true, Wide: true}, opt(l.MeanMs, millis, dash))
 		put(column{Head: "p50", Number: true}, opt(l.P50Ms, millis, dash))
@@ -64,6 +68,13 @@ func trialsTable(r *record.Result) table {
 		t.add(row...)
 	}
 	return t
+}
+
+func lateText(n *uint64) string {
+	if n == nil {
+		return dash
+	}
+	return count(*n)
 }
 
 func trialVerdict(v string) cell {
@@ -310,30 +321,6 @@ func servicesTable(r *record.Result) table {
 			row[5].Tone = "bad"
 		}
 		t.add(row...)
-	}
-	return t
-}
-
-func clientTable(r *record.Result) table {
-	c := r.Connections.Client
-	t := table{
-		ID: "client", Title: "captest's own connections", Caption: "What the load generator opened to the target.",
-		Columns: []column{{Head: ""}, {Head: "", Number: true}},
-	}
-	if c.Opened == 0 && c.Reused == 0 {
-		return t
-	}
-	t.add(plainCells("opened", count(c.Opened))...)
-	t.add(plainCells("requests on a reused one", count(c.Reused)+" ("+opt(c.ReusedPercent, percent, unknown)+")")...)
-	t.add(plainCells("open at most", count(uint64(max(0, c.PeakOpen))))...)
-	if finite(c.DialMs.P50) {
-		t.add(plainCells("dial p50 / p99 (n = "+count(c.Opened)+")", millis(*c.DialMs.P50)+" / "+opt(c.DialMs.P99, millis, dash))...)
-	}
-	if finite(c.TLSMs.P50) {
-		t.add(plainCells("TLS handshake p50 / p99 (n ≤ "+count(c.Opened)+")", millis(*c.TLSMs.P50)+" / "+opt(c.TLSMs.P99, millis, dash))...)
-	}
-	if finite(c.FirstByteMs.P50) {
-		t.add(plainCells("first byte p50 / p99 (n ≤ "+count(c.Opened+c.Reused)+")", millis(*c.FirstByteMs.P50)+" / "+opt(c.FirstByteMs.P99, millis, dash))...)
 	}
 	return t
 }

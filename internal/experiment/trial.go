@@ -178,10 +178,31 @@ func (x *experiment) invalid(sums record.TrialSums, began time.Duration) string 
 			return fmt.Sprintf("captest sent late: p99 of the schedule lag %.1f ms, allowed %.1f ms", *sums.LagP99Ms, allowed)
 		}
 	}
+	if wait := sums.ConnWaitP99Ms; wait != nil {
+		if allowed := x.waitAllowed(sums); *wait > allowed {
+			return fmt.Sprintf("requests waited for a connection within captest: p99 %.1f ms, allowed %.1f ms", *wait, allowed)
+		}
+	}
 	if cpu, ok := x.Observer.GeneratorCPU(began.Nanoseconds()); ok && cpu > generatorCPULimit*float64(x.progress.cores) {
 		return fmt.Sprintf("captest itself used %.0f %% CPU of %d cores", cpu, x.progress.cores)
 	}
 	return ""
+}
+
+// waitAllowed is how long, in ms, the slowest hundredth of the requests may have waited for a connection (dial and TLS apart) for
+// the trial's response times to be the target's and not those of a queue in captest: 2 % of the tightest limit on latency or,
+// without one, of what was measured at p95, and at least 1 ms, which a shared machine's scheduler may take to hand over a new one.
+func (x *experiment) waitAllowed(sums record.TrialSums) float64 {
+	tightest := 0.0
+	for _, l := range x.Limits {
+		if l.Unit == "ms" && (l.Op == "<" || l.Op == "<=") && (tightest == 0 || l.Value < tightest) {
+			tightest = l.Value
+		}
+	}
+	if tightest == 0 {
+		tightest, _ = sums.Value("", "p", 95)
+	}
+	return max(1, 0.02*tightest)
 }
 
 // generatorCPULimit is the share (in % of one core, times cores) above which a generator measures itself. Source: measurement 3.4.

@@ -34,6 +34,9 @@ func errorBlock(p page) block {
 	if s.Dropped > 0 {
 		rows = append(rows, line{{left("not started", 14), plain}, {right(count(s.Dropped), 8), strong}, {"  arrivals beyond the limit of requests in flight", label}})
 	}
+	if s.Late > 0 {
+		rows = append(rows, line{{left("late", 14), plain}, {right(count(s.Late), 8), strong}, {"  arrivals that waited for a connection", label}})
+	}
 	return block{rank: 1, min: min(len(rows), 6), max: len(rows), eager: true, draw: func(n int) []line { return rows[:n] }}
 }
 
