@@ -57,7 +57,7 @@ func (id *Identity) Seed() uint64 { return id.seed }
 
 // Next gives the next journey number and its unique text. The error is the ledger's: without a ledger nothing may be created.
 func (id *Identity) Next() (n uint64, unique string, err error) {
-	if n, err = id.number(); err != nil {
+	if n, _, err = id.number(); err != nil {
 		return 0, "", err
 	}
 	return n, string(id.appendUnique(nil, n)), nil
@@ -68,11 +68,12 @@ func (id *Identity) appendUnique(dst []byte, n uint64) []byte {
 	return strconv.AppendUint(append(append(dst, id.token...), '-'), n, 10)
 }
 
-// number gives the next journey number. It waits for the disk only when none is left that the ledger has.
-func (id *Identity) number() (uint64, error) {
+// number gives the next journey number. It waits for the disk only when none is left that the ledger has, and says so.
+func (id *Identity) number() (n uint64, waited bool, err error) {
 	id.mu.Lock()
 	defer id.mu.Unlock()
 	for id.err == nil && id.next == id.reserved {
+		waited = true
 		if id.growing {
 			id.grown.Wait()
 		} else {
@@ -80,9 +81,9 @@ func (id *Identity) number() (uint64, error) {
 		}
 	}
 	if id.err != nil {
-		return 0, id.err
+		return 0, waited, id.err
 	}
-	n := id.next
+	n = id.next
 	id.next++
 	if id.reserved-id.next <= id.block/2 && !id.growing && id.reserve != nil {
 		id.growing = true
@@ -92,7 +93,7 @@ func (id *Identity) number() (uint64, error) {
 			id.mu.Unlock()
 		}()
 	}
-	return n, nil
+	return n, waited, nil
 }
 
 // grow reserves one more block. It is called with the lock held and lets go of it while it waits for the disk.

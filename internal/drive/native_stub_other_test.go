@@ -14,4 +14,6 @@ func nativeEngine(t testing.TB, _ Config) Engine {
 	return nil
 }
 
-func serveFast(func(url string)) error { return errors.New("the fast stub is an epoll loop, which is Linux's") }
+func serveFast(func(url string)) error {
+	return errors.New("the fast stub is an epoll loop, which is Linux's")
+}

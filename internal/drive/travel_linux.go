@@ -40,7 +40,9 @@ func (l *loop) journey(r *rider) {
 		l.fail(err)
 		return
 	}
-	l.now = l.clock.Now() // the ledger may have had to be waited for
+	if r.waited {
+		l.now = l.clock.Now()
+	}
 	l.send(r)
 }
 

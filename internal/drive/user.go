@@ -42,6 +42,7 @@ type user struct {
 	setupJar *cookiejar.Jar    // nil: no cookies
 	jar      *cookiejar.Jar
 
+	waited bool  // making the journey's data had to wait for the ledger
 	sent   int64 // start of its last request, ns since the run began
 	misses int   // journeys that failed at once, in a row
 }
@@ -82,10 +83,11 @@ func (r *result) canceled() bool { return r.sample.Error == record.ErrorCanceled
 
 // begin makes the data of a new journey. Journey n of a seed is the same whoever runs it and whenever.
 func (u *user) begin() error {
-	n, err := u.with.identity.number()
+	n, waited, err := u.with.identity.number()
 	if err != nil {
 		return err
 	}
+	u.waited = waited
 	u.made = u.with.identity.appendUnique(u.made[:0], n)
 	u.values.N, u.values.Unique = n, view(u.made)
 	u.source.Seed(u.with.identity.Seed(), n)
