@@ -93,10 +93,11 @@ func (s Stage) when(x float64) time.Duration {
 // Cursor walks a plan's arrivals in order, at constant memory and O(stages) a step, whatever their kind.
 // It belongs to one goroutine.
 type Cursor struct {
-	plan *Plan
-	n    uint64  // next arrival of this part; of the whole plan when Poisson
-	x    float64 // Poisson: area reached
-	end  float64 // Poisson: area of the plan
+	plan  *Plan
+	n     uint64  // next arrival of this part; of the whole plan when Poisson
+	given bool    // slotted, constant: Next gave arrival n−1 and not the end
+	x     float64 // Poisson: area reached
+	end   float64 // Poisson: area of the plan
 }
 
 // Cursor begins at the first arrival.
@@ -106,7 +107,7 @@ func (p *Plan) Cursor() *Cursor { return &Cursor{plan: p, end: p.area()} }
 func (c *Cursor) Next() (time.Duration, bool) {
 	if c.plan.Arrivals != Poisson {
 		at, ok := c.plan.At(c.n)
-		if ok {
+		if c.given = ok; ok {
 			c.n++
 		}
 		return at, ok
@@ -114,14 +115,16 @@ func (c *Cursor) Next() (time.Duration, bool) {
 	for c.x < c.end {
 		// −ln(1−u) is exponential with mean 1 when u is uniform in [0, 1).
 		c.x -= math.Log1p(-uniform(c.plan.Seed, c.n))
-		mine := c.n%max(c.plan.Parts, 1) == c.plan.Part
 		c.n++
-		if mine && c.x < c.end {
+		if c.mine(c.n-1) && c.x < c.end {
 			return c.plan.when(c.x), true
 		}
 	}
 	return 0, false
 }
+
+// mine says whether arrival n of the whole plan is one of this part's.
+func (c *Cursor) mine(n uint64) bool { return n%max(c.plan.Parts, 1) == c.plan.Part }
 
 // uniform is the n-th number of a seeded sequence, uniform in [0, 1), without walking there: SplitMix64's output function
 // over its n-th state (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). The seed goes
