@@ -47,12 +47,15 @@ type Config struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Load is one trial's load: closed when Users > 0, open when Plan is set.
+// Load is one trial's load: closed when Users or Ramp is set, open when Plan is.
 type Load struct {
 	Users int
+	Ramp  *schedule.Ramp // closed: instead of Users, a number that changes
 	Total uint64         // closed: stop after this many journeys in all; 0: run For
 	Plan  *schedule.Plan // open
-	For   time.Duration  // 0: closed until Total, open for the plan's length
+	For   time.Duration  // 0: closed until Total, or for the ramp's length; open for the plan's
+	// Control changes the load while it runs; nil: nothing does.
+	Control *Throttle
 	// InFlightCap bounds journeys in flight of an open load; arrivals beyond it are counted as dropped, never delayed. 0: DefaultInFlightCap.
 	InFlightCap int
 	// Connections, of an open load, is another way to bound it: arrivals beyond so many users at a time wait for one, late, and

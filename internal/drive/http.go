@@ -86,8 +86,11 @@ func (e *HTTP) Close() {
 // run is one Drive.
 type run struct {
 	*HTTP
-	load Load
-	rec  *record.Recorder
+	load     Load
+	rec      *record.Recorder
+	began    int64 // ns since the run began
+	throttle *Throttle
+	changed  chan struct{} // has something when the throttle was turned
 	// ctx is what requests live in; done when the run is cancelled, the grace is over or a fatal error came.
 	ctx    context.Context //nolint:containedctx // the run's lifetime is what the struct is about
 	cancel context.CancelFunc
@@ -97,7 +100,8 @@ type run struct {
 
 	wg                         sync.WaitGroup
 	journeys, failed, canceled atomic.Uint64
-	dropped                    uint64 // by the pacing goroutine only
+	dropped, late              uint64 // by the pacing goroutine only
+	graceAt                    int64  // when the grace is over, where it began before the last arrival was sent; 0: it has not
 
 	mu    sync.Mutex
 	fatal error
@@ -106,7 +110,7 @@ type run struct {
 // Drive implements Engine.
 func (e *HTTP) Drive(ctx context.Context, load Load, rec *record.Recorder) (Tally, error) {
 	return e.drive(ctx, load, rec, func(r *run) {
-		if load.Users > 0 {
+		if r.load.Users > 0 {
 			r.closed()
 		} else {
 			r.open()
@@ -129,21 +133,26 @@ func (e *HTTP) drive(ctx context.Context, load Load, rec *record.Recorder, send 
 	e.clock = rec.Clock()
 	e.connector.count.Store(rec)
 	e.connector.resting.Store(false)
-	r := &run{HTTP: e, load: load, rec: rec}
+	r := &run{HTTP: e, load: load.settled(), rec: rec, throttle: load.throttle(), changed: make(chan struct{}, 1), began: rec.Clock().Now()}
+	if err := r.throttle.bind(r.load, r.clock, r.began, func() { tell(r.changed) }); err != nil {
+		return Tally{}, err
+	}
+	defer r.throttle.release()
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	defer r.cancel()
 	r.ending, r.end = context.WithCancel(r.ctx)
 	defer r.end()
 
-	before := rec.Clock().Now()
 	send(r)
 	r.finish()
 
-	tally := Tally{Journeys: r.journeys.Load(), Failed: r.failed.Load(), Dropped: r.dropped, Stragglers: int(r.canceled.Load())}
+	tally := Tally{
+		Journeys: r.journeys.Load(), Failed: r.failed.Load(), Dropped: r.dropped, Late: r.late, Stragglers: int(r.canceled.Load()),
+	}
 	e.connector.resting.Store(true)
 	for _, u := range e.users {
 		u.rest()
-		if u.sent >= before {
+		if u.sent >= r.began {
 			tally.LastSent = max(tally.LastSent, time.Duration(u.sent))
 		}
 	}
@@ -153,10 +162,19 @@ func (e *HTTP) drive(ctx context.Context, load Load, rec *record.Recorder, send 
 // check refuses loads that say nothing or two things.
 func (l *Load) check() error {
 	switch {
-	case l.Users < 0 || l.For < 0 || l.InFlightCap < 0 || l.Grace < 0:
+	case l.Users < 0 || l.For < 0 || l.InFlightCap < 0 || l.Connections < 0 || l.Grace < 0:
 		return fmt.Errorf("load: a negative number in %+v", *l)
-	case l.Users > 0 && l.Plan != nil:
+	case (l.Users > 0 || l.Ramp != nil) && l.Plan != nil:
 		return errors.New("load: both users (closed) and a plan of arrivals (open)")
+	case l.Users > 0 && l.Ramp != nil:
+		return errors.New("load: both a number of users and a ramp of them")
+	case l.Connections > 0 && l.Plan == nil:
+		return errors.New("load: a bound on connections is for a plan of arrivals; users have one each")
+	case l.Ramp != nil:
+		if err := l.Ramp.Check(); err != nil {
+			return fmt.Errorf("load: %w", err)
+		}
+		return nil
 	case l.Users > 0 && l.Total == 0 && l.For == 0:
 		return errors.New("load: users without a total or a duration would never end")
 	case l.Users > 0:
@@ -180,9 +198,9 @@ func (r *run) finish() {
 		r.wg.Wait()
 		close(done)
 	}()
-	grace := r.load.Grace
-	if grace == 0 {
-		grace = r.script.longest
+	grace := r.grace()
+	if r.graceAt > 0 {
+		grace = time.Duration(max(r.graceAt-r.clock.Now(), 0))
 	}
 	t := time.NewTimer(grace)
 	defer t.Stop()
@@ -193,6 +211,22 @@ func (r *run) finish() {
 	}
 	r.cancel()
 	<-done
+}
+
+// grace is how long what is in flight at the end may take.
+func (r *run) grace() time.Duration {
+	if r.load.Grace > 0 {
+		return r.load.Grace
+	}
+	return r.script.longest
+}
+
+// tell leaves word in a channel of one place.
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // fail ends the load with an error that is not the target's; the first one counts.

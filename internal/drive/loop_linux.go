@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,31 +31,33 @@ type loop struct {
 	tcp       unix.TCPInfo // of the reading under way
 	turn      int32
 
-	now       int64
-	timeouts  []deadlines
-	naps      naps
-	turns     int // riders that may still go on by the clock before sockets are looked at
-	starting  int // closed: riders that have begun
-	free      []*rider
-	limit     int // open: riders there may be
-	cursor    *schedule.Cursor
-	arrival   int64 // the next; math.MaxInt64: none
-	blocked   bool  // arrivals had to wait, and are being made up for
-	owed      int64 // an arrival that waits for a rider; 0: none
-	endAt     int64
-	graceAt   int64
-	ending    bool
-	active    int // riders on a journey
-	pausing   int // closed: riders between two journeys
-	lastSent  int64
-	written   uint64 // requests, counted to choose whose write is timed
-	source    int
-	journeys  uint64
-	failed    uint64
-	canceled  uint64
-	dropped   uint64
-	late      uint64
-	exhausted bool // closed: no journey is left to claim
+	now      int64
+	timeouts []deadlines
+	naps     naps
+	set      *setting // of the throttle, as far as it has been taken in
+	start    int64    // of the load's clock: when it would have begun had it never been held
+	target   int      // closed: users of all loops
+	targetAt int64    // when that may be another one; math.MaxInt64: unless the throttle is turned
+	turns    int      // riders that may still go on by the clock before sockets are looked at
+	starting int      // closed: riders that were asked to play
+	free     []*rider
+	limit    int // open: riders there may be
+	cursor   *schedule.Cursor
+	arrival  int64 // the next; math.MaxInt64: none
+	blocked  bool  // arrivals had to wait, and are being made up for
+	owed     int64 // an arrival that waits for a rider; 0: none
+	endAt    int64
+	graceAt  int64
+	ending   bool
+	active   int // riders on a journey
+	lastSent int64
+	written  uint64 // requests, counted to choose whose write is timed
+	source   int
+	journeys uint64
+	failed   uint64
+	canceled uint64
+	dropped  uint64
+	late     uint64
 }
 
 // Sizes of a loop.
@@ -79,6 +82,7 @@ func (l *loop) run() {
 			l.cancelAll()
 			return
 		}
+		l.steer()
 		if !l.ending && l.now >= l.endAt {
 			l.end()
 		}
@@ -113,7 +117,7 @@ func (l *loop) over() bool {
 		return false
 	}
 	if l.load.Users > 0 {
-		return l.ending || len(l.riders) == 0 || l.exhausted && l.pausing == 0 && l.starting == len(l.riders)
+		return l.ending || l.spent() || len(l.riders) == 0 && !l.load.varies()
 	}
 	return l.ending && l.owed == 0 && l.arrival > l.now
 }
@@ -141,7 +145,9 @@ func (l *loop) tend() (wait int64) {
 	if l.ending {
 		next = l.graceAt
 	}
-	next = min(next, l.arrival)
+	if !l.held() {
+		next = min(next, l.arrival, l.targetAt)
+	}
 	if len(l.naps) > 0 {
 		next = min(next, l.naps[0].due)
 	}
@@ -156,23 +162,13 @@ func (l *loop) tend() (wait int64) {
 	return max(next-l.clock.Now(), 0)
 }
 
-// startSome begins the first journeys of a closed load.
-func (l *loop) startSome() {
-	if l.load.Users == 0 {
-		return
-	}
-	for ; l.turns > 0 && l.starting < len(l.riders); l.turns-- {
-		r := l.riders[l.starting]
-		l.starting++
-		l.now = l.clock.Now()
-		l.again(r)
-	}
-}
-
 // arrive begins journeys that are due. Each goes to the rider who was free last, so that as few connections as possible
 // are used, and those often. One that finds none free is dropped or, with Load.Connections, waits its turn; its response time
 // counts from when it was due either way.
 func (l *loop) arrive(due int64) {
+	if l.held() {
+		return
+	}
 	for ; l.turns > 0 && l.arrival <= due; l.turns-- {
 		l.now = l.clock.Now()
 		r := l.take()
@@ -206,12 +202,16 @@ func (l *loop) drop(intended int64) {
 }
 
 func (l *loop) nextArrival() {
-	offset, ok := l.cursor.Next()
+	l.due(l.cursor.Next())
+}
+
+// due sets the next arrival.
+func (l *loop) due(offset time.Duration, ok bool) {
 	if !ok || offset > l.length {
 		l.arrival = math.MaxInt64
 		return
 	}
-	l.arrival = l.began + int64(offset)
+	l.arrival = l.start + int64(offset)
 }
 
 // take gives a free rider, a new one while there are fewer than the limit, else nil.

@@ -129,14 +129,15 @@ func (e *Native) Close() {
 // nativeRun is one Drive, as its loops share it.
 type nativeRun struct {
 	*Native
-	load    Load
-	rec     *record.Recorder
-	clock   record.Clock
-	began   int64
-	length  time.Duration // open
-	grace   time.Duration
-	claimed atomic.Uint64
-	stop    atomic.Bool
+	load     Load
+	throttle *Throttle
+	rec      *record.Recorder
+	clock    record.Clock
+	began    int64
+	length   time.Duration // 0: a closed load that ends by count
+	grace    time.Duration
+	claimed  atomic.Uint64
+	stop     atomic.Bool
 
 	mu    sync.Mutex
 	fatal error
@@ -155,6 +156,11 @@ func (r *nativeRun) fail(err error) {
 // halt has every loop cancel what is in flight.
 func (r *nativeRun) halt() {
 	r.stop.Store(true)
+	r.rouse()
+}
+
+// rouse has every loop look around.
+func (r *nativeRun) rouse() {
 	for _, l := range r.loops {
 		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
@@ -180,8 +186,13 @@ func (e *Native) Drive(ctx context.Context, load Load, rec *record.Recorder) (Ta
 			return Tally{}, err
 		}
 	}
-	r := &nativeRun{Native: e, load: load, rec: rec, clock: rec.Clock(), grace: load.Grace, length: load.For}
+	load = load.settled()
+	r := &nativeRun{Native: e, load: load, throttle: load.throttle(), rec: rec, clock: rec.Clock(), grace: load.Grace, length: load.For}
 	r.began = r.clock.Now()
+	if err := r.throttle.bind(load, r.clock, r.began, r.rouse); err != nil {
+		return Tally{}, err
+	}
+	defer r.throttle.release()
 	if r.grace == 0 {
 		r.grace = e.script.longest
 	}
@@ -254,19 +265,18 @@ func (l *loop) prepare(r *nativeRun) {
 		in: l.in, events: l.events, out: l.out, body: l.body, text: l.text, naps: l.naps[:0], free: l.free[:0],
 	}
 	l.timeouts = make([]deadlines, len(r.timeouts))
-	l.endAt, l.arrival = math.MaxInt64, math.MaxInt64
-	if r.load.Users > 0 {
-		share := portion(r.load.Users, l.index, n)
-		for len(riders) < share {
-			riders = append(riders, l.newRider(len(riders)*n+l.index))
-		}
-		l.all, l.riders = riders, riders[:share]
-		if r.load.For > 0 {
-			l.endAt = r.began + int64(r.load.For)
-		}
-		return
+	l.arrival, l.start = math.MaxInt64, r.began
+	// What has been changed since the load began is seen as a change.
+	l.set = &setting{plan: r.load.Plan, heldAt: running}
+	l.endAt = l.endOf()
+	for _, x := range riders {
+		x.playing = false
 	}
 	l.all = riders
+	if r.load.Users > 0 {
+		l.count()
+		return
+	}
 	limit := r.load.Connections
 	if limit == 0 {
 		limit = r.load.InFlightCap
@@ -279,10 +289,7 @@ func (l *loop) prepare(r *nativeRun) {
 	for i := len(l.riders) - 1; i >= 0; i-- {
 		l.free = append(l.free, l.riders[i])
 	}
-	l.endAt = r.began + int64(r.length)
-	share := *r.load.Plan // arrival k of the plan belongs to loop k mod n
-	share.Part, share.Parts = share.Part+uint64(l.index)*max(share.Parts, 1), max(share.Parts, 1)*uint64(n)
-	l.cursor = share.Cursor()
+	l.cursor = l.part(r.load.Plan).Cursor()
 	l.nextArrival()
 }
 

@@ -150,9 +150,9 @@ func (p *Prober) Close() {
 	clear(p.kept)
 }
 
-func choose(timeout, otherwise time.Duration) time.Duration {
-	if timeout > 0 {
-		return timeout
+func choose[T int | time.Duration](first, otherwise T) T {
+	if first > 0 {
+		return first
 	}
 	return otherwise
 }

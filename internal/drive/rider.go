@@ -16,6 +16,7 @@ type rider struct {
 	setup    bool  // its steps are those of setup
 	setupAt  int64 // when that began
 	traveled bool  // a journey is under way
+	playing  bool  // closed: it goes on with another journey by itself
 	first    bool  // nothing of the journey has been sent yet
 	next     int   // the step that follows
 

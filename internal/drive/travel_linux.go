@@ -7,18 +7,6 @@ import (
 	"github.com/captest/captest/internal/record"
 )
 
-// again starts a rider's next journey of a closed load, if there is one.
-func (l *loop) again(r *rider) {
-	if l.ending || l.exhausted {
-		return
-	}
-	if l.load.Total > 0 && l.claimed.Add(1) > l.load.Total {
-		l.exhausted = true
-		return
-	}
-	l.begin(r, -1)
-}
-
 // begin starts a journey that was due at arrival (-1: now), after the user's setup where that has not been done.
 func (l *loop) begin(r *rider, arrival int64) {
 	l.active++
@@ -206,7 +194,6 @@ func (l *loop) arrived(r *rider) {
 	if r.sample.Error != record.ErrorNone {
 		// Even without a rest the next journey begins another time: it could fail at once as this one did, and so on, each
 		// inside the one before.
-		l.pausing++
 		l.naps.push(wakeup{l.now + 1 + int64(r.restAfter(result{sample: r.sample})), r})
 		return
 	}
@@ -220,12 +207,15 @@ func (l *loop) woke(r *rider) {
 		l.goOn(r)
 		return
 	}
-	l.pausing--
 	l.again(r)
 }
 
 // cancelAll ends every journey under way.
 func (l *loop) cancelAll() {
+	due := l.now
+	if l.held() {
+		due = l.set.heldAt
+	}
 	l.ending = true
 	for _, r := range l.riders {
 		switch {
@@ -237,11 +227,11 @@ func (l *loop) cancelAll() {
 			l.canceled++
 		}
 	}
-	l.naps, l.pausing = l.naps[:0], 0
+	l.naps = l.naps[:0]
 	if l.owed != 0 { // these waited in vain
 		l.arrival, l.owed = l.owed, 0
 	}
-	for ; l.arrival <= l.now; l.nextArrival() {
+	for ; l.arrival <= due; l.nextArrival() {
 		l.drop(l.arrival)
 	}
 }

@@ -72,8 +72,13 @@ func CheckVegeta(s *scenarios.Scenario) error {
 
 // Drive implements Engine, for open loads.
 func (e *Vegeta) Drive(ctx context.Context, load Load, rec *record.Recorder) (Tally, error) {
-	if load.Users > 0 {
+	switch {
+	case load.Users > 0 || load.Ramp != nil:
 		return Tally{}, &VegetaError{Msg: "sends open loads alone (a rate), not users"}
+	case load.Control != nil:
+		return Tally{}, &VegetaError{Msg: "cannot change a load while it runs"}
+	case load.Connections > 0:
+		return Tally{}, &VegetaError{Msg: "has no notion of arrivals that wait for a connection"}
 	}
 	return e.drive(ctx, load, rec, func(r *run) { r.attack() })
 }
