@@ -41,6 +41,11 @@ func TestMistakes(t *testing.T) {
 		{"step named like one of setup", "name: x\nsetup: [{name: a, request: {path: /}}]\nsteps: [{name: a, request: {path: /}}]\n", `3:16: step "a" appears twice`},
 		{"misspelt step field", stepHead + "    timout: 1s\n", `5:5: unknown field "timout" (did you mean "timeout"?)`},
 		{"think without unit", stepHead + "    think: 5\n", "5:12: needs a unit: 5s or 5ms"},
+		{"timeouts of nothing", stepHead + "    timeouts: {}\n", "5:15: timeouts needs connect, first_byte or both: {connect: 2s, first_byte: 5s}"},
+		{"misspelt part", stepHead + "    timeouts: {firstbyte: 1s, connect: 1s}\n", `5:16: unknown field "firstbyte" (did you mean "first_byte"?)`},
+		{"part beyond the whole", stepHead + "    timeout: 2s\n    timeouts: {connect: 2s}\n", "6:16: 2s is not shorter than the step's timeout of 2s, which would always come first"},
+		{"part beyond the usual whole", stepHead + "    timeouts: {first_byte: 31s}\n", "5:16: 31s is not shorter than the step's timeout of 30s, which would always come first"},
+		{"no time to connect", stepHead + "    timeouts: {connect: 0s}\n", "5:25: must be from 1ms to 10m0s, not 0s"},
 		{"no time to answer", stepHead + "    timeout: 0s\n", "5:14: must be from 1ms to 10m0s, not 0s"},
 		{"weight", stepHead + "    weight: 0\n", "5:13: must be more than 0 and at most 1e+06, not 0"},
 		{

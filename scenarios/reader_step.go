@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -102,11 +103,33 @@ func (r *reader) readStep(m *yamlfile.Map, at place) Step {
 	}
 	s.Think, _ = m.Duration("think", 0, thinkMax)
 	s.Timeout, _ = m.Duration("timeout", timeoutMin, timeoutMax)
+	if fields, ok := m.Map("timeouts"); ok {
+		s.Timeouts = readTimeouts(fields, cmp.Or(s.Timeout, DefaultTimeout))
+	}
 	if v, ok := m.Get("weight"); ok {
 		s.Weight, _ = v.Float(0, weightMax)
 	}
 	m.Done()
 	return s
+}
+
+// readTimeouts reads {connect: 2s, first_byte: 5s}; whole is the step's timeout, within which both must lie.
+func readTimeouts(m *yamlfile.Map, whole time.Duration) Timeouts {
+	var t Timeouts
+	for _, part := range []struct {
+		field string
+		to    *time.Duration
+	}{{"connect", &t.Connect}, {"first_byte", &t.FirstByte}} {
+		d, ok := m.Duration(part.field, timeoutMin, timeoutMax)
+		if *part.to = d; ok && d >= whole {
+			m.Key(part.field).Errorf("%s is not shorter than the step's timeout of %s, which would always come first", d, whole)
+		}
+	}
+	if !m.Has("connect") && !m.Has("first_byte") {
+		m.Errorf("timeouts needs connect, first_byte or both: {connect: 2s, first_byte: 5s}")
+	}
+	m.Done()
+	return t
 }
 
 func (r *reader) readRequest(m *yamlfile.Map, at place) Request {

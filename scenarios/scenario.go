@@ -45,7 +45,15 @@ type Step struct {
 	Capture []Capture
 	Think   time.Duration // pause after the step
 	Timeout time.Duration // whole exchange; 0 means DefaultTimeout
-	Weight  float64       // > 0: one of several alternatives, chosen in proportion; 0: always. Alternatives stand together
+	// Timeouts of its parts, each shorter than Timeout; 0: none of their own.
+	Timeouts Timeouts
+	Weight   float64 // > 0: one of several alternatives, chosen in proportion; 0: always. Alternatives stand together
+}
+
+// Timeouts of parts of an exchange.
+type Timeouts struct {
+	Connect   time.Duration // until a new connection can be used: TCP and TLS
+	FirstByte time.Duration // from when a connection is in hand to the first byte of the answer
 }
 
 // DefaultTimeout of a step, as long as the reference services' own read timeout.

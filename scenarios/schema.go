@@ -117,6 +117,7 @@ func stepsSchema(description string, alternatives bool) *jsonschema.Schema {
 			text("", `^(json[.\[]|header\.|regex:)`))),
 		may("think", durationSchema("Pause after the step.")),
 		may("timeout", durationSchema("Longest time for the whole exchange; 30s without it.")),
+		may("timeouts", timeoutsSchema()),
 	}
 	if alternatives {
 		parts = append(parts, may("weight", &jsonschema.Schema{
@@ -125,6 +126,16 @@ func stepsSchema(description string, alternatives bool) *jsonschema.Schema {
 		}))
 	}
 	return list(description, fields("One request and what must come back.", parts...))
+}
+
+func timeoutsSchema() *jsonschema.Schema {
+	s := fields("Timeouts of parts of the exchange, shorter than its timeout.",
+		may("connect", durationSchema("Until a new connection can be used, TLS included.")),
+		may("first_byte", durationSchema("From a connection in hand to the first byte of the answer.")),
+	)
+	least := 1
+	s.MinProperties = &least
+	return s
 }
 
 func requestSchema() *jsonschema.Schema {

@@ -44,6 +44,7 @@ steps:
     capture: {id: json.id, place: header.Location, word: 'regex:(\w+)'}
     think: 1s
     timeout: 5s
+    timeouts: {connect: 1s, first_byte: 2500ms}
   - {name: two, weight: 1, request: {path: /, form: {a: "{{id}}"}}}
   - {name: three, weight: 2.5, request: {path: "{{place}}", method: POST, body: "{{word}}"}, expect: {status: 204}}
 limits: [one.p95<1s, errors<1%]

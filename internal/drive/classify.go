@@ -26,7 +26,7 @@ const errTooLarge protocolError = "the response body is larger than 16 MiB"
 // generator's own limits before the target's.
 //
 //	canceled  the run's context is done
-//	timeout   the step's deadline; ETIMEDOUT from the kernel
+//	timeout   one of the step's deadlines; ETIMEDOUT from the kernel
 //	dns       any lookup failure, a slow one too
 //	local     EMFILE ENFILE (descriptors), EADDRNOTAVAIL EADDRINUSE (ports), ENOBUFS ENOMEM
 //	tls       the handshake, whatever broke it; an alert after it, by which TLS 1.3 refuses a client's certificate (unless the
@@ -39,10 +39,11 @@ const errTooLarge protocolError = "the response body is larger than 16 MiB"
 func classify(err error, run, request context.Context) record.ErrorClass {
 	var dns *net.DNSError
 	var handshake *handshakeError
+	var timeout timeoutError
 	switch {
 	case run.Err() != nil:
 		return record.ErrorCanceled
-	case request.Err() != nil:
+	case request.Err() != nil, errors.As(err, &timeout):
 		return record.ErrorTimeout
 	case errors.As(err, &dns):
 		return record.ErrorDNS
@@ -107,13 +108,25 @@ func has(text string, pieces ...string) bool {
 	return false
 }
 
+// broken says why an exchange failed, in the recorder's words and in a sentence.
+func broken(err error, run, request context.Context) (record.ErrorClass, string) {
+	class := classify(err, run, request)
+	if cause := context.Cause(request); class == record.ErrorTimeout && errors.Is(cause, firstByteTimeout) {
+		err = cause
+	}
+	return class, describe(class, err)
+}
+
 // describe is the cause without addresses and ports, which would make every failure look like a new one.
 func describe(class record.ErrorClass, err error) string {
 	var errno syscall.Errno
 	var dns *net.DNSError
+	var timeout timeoutError
 	switch {
+	case errors.As(err, &timeout):
+		return timeout.Error()
 	case class == record.ErrorTimeout:
-		return "no complete response within the step's timeout"
+		return totalTimeout.Error()
 	case errors.As(err, &dns):
 		return "lookup " + dns.Name + ": " + dns.Err
 	case errors.As(err, &errno):

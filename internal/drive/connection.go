@@ -3,9 +3,11 @@ package drive
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -65,7 +67,7 @@ func (k *connector) plain(ctx context.Context, network, address string) (net.Con
 	defer stop()
 	conn, took, err := k.open(ctx, network, address)
 	if err != nil {
-		return nil, err
+		return nil, connectError(ctx, err)
 	}
 	t.dialled(took, 0)
 	return conn, nil
@@ -80,7 +82,7 @@ func (k *connector) secure(ctx context.Context, network, address string) (net.Co
 	defer stop()
 	conn, took, err := k.open(ctx, network, address)
 	if err != nil {
-		return nil, err
+		return nil, connectError(ctx, err)
 	}
 	config := k.tls.Clone()
 	if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
@@ -91,7 +93,7 @@ func (k *connector) secure(ctx context.Context, network, address string) (net.Co
 	secured, began := tls.Client(conn, config), time.Now()
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, &handshakeError{err}
+		return nil, connectError(ctx, &handshakeError{err})
 	}
 	t.dialled(took, time.Since(began))
 	if err := k.http.agreed(secured); err != nil {
@@ -101,17 +103,38 @@ func (k *connector) secure(ctx context.Context, network, address string) (net.Co
 	return secured, nil
 }
 
+// connectError is the error of a connection attempt: the step's own timeout for it, where that ended it. A socket's deadline may
+// come a moment before the timer of the context that it was taken from.
+func connectError(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), connectTimeout) {
+		return connectTimeout
+	}
+	at, ok := ctx.Deadline()
+	if ok && ctx.Value(connectKey{}) != nil && !time.Now().Before(at) && is(err, os.ErrDeadlineExceeded) {
+		return connectTimeout
+	}
+	return err
+}
+
+// connectKey marks a context whose deadline is the step's timeout for connecting.
+type connectKey struct{}
+
 // bound gives a context that ends with the request and with the engine.
 func (k *connector) bound(ctx context.Context) (context.Context, *trace, func(), error) {
 	t, _ := ctx.Value(traceKey{}).(*trace)
 	if t == nil {
 		return nil, nil, nil, fmt.Errorf("drive: a dial without a request")
 	}
-	request := t.dial()
+	request, within := t.dial()
 	if request == nil {
 		return nil, nil, nil, context.Canceled
 	}
-	ctx, cancel := context.WithCancel(request)
+	var cancel context.CancelFunc
+	if all, ok := request.Deadline(); within > 0 && (!ok || time.Until(all) > within) {
+		ctx, cancel = context.WithTimeoutCause(context.WithValue(request, connectKey{}, true), within, connectTimeout)
+	} else {
+		ctx, cancel = context.WithCancel(request)
+	}
 	stop := context.AfterFunc(k.life, cancel)
 	return ctx, t, func() { stop(); cancel() }, nil
 }

@@ -1,33 +1,65 @@
 package drive
 
-// deadlines are the requests under way with one timeout, the oldest first: since all wait equally long, the order of their
+import "time"
+
+// timeoutError is one of a step's timeouts that ran out.
+type timeoutError string
+
+// The timeouts of a step. Each is a failure of class timeout and says in its detail which one it was.
+const (
+	totalTimeout     timeoutError = "total timeout: no complete response within the step's timeout"
+	connectTimeout   timeoutError = "connect timeout: no connection within the step's timeouts.connect"
+	firstByteTimeout timeoutError = "first byte timeout: no answer had begun within the step's timeouts.first_byte"
+)
+
+// Error says which.
+func (e timeoutError) Error() string { return string(e) }
+
+// limit is a timeout that some step has.
+type limit struct {
+	kind  timeoutError
+	after time.Duration
+}
+
+// deadlines are the waits under way with one limit, the oldest first: since all wait equally long, the order of their
 // start is the order of their deadlines, and joining or leaving costs the same however many there are.
 type deadlines struct {
-	head, tail *rider
+	limit
+	head, tail *deadline
 }
 
-func (d *deadlines) join(r *rider, due int64) {
-	r.due, r.earlier, r.later = due, d.tail, nil
+// deadline is a rider's place in one of the lists: in is nil where it has none.
+type deadline struct {
+	r              *rider
+	in             *deadlines
+	due            int64
+	earlier, later *deadline
+}
+
+// join waits from now on.
+func (x *deadline) join(d *deadlines, now int64) {
+	x.in, x.due, x.earlier, x.later = d, now+int64(d.after), d.tail, nil
 	if d.tail == nil {
-		d.head = r
+		d.head = x
 	} else {
-		d.tail.later = r
+		d.tail.later = x
 	}
-	d.tail = r
+	d.tail = x
 }
 
-func (d *deadlines) leave(r *rider) {
-	if r.earlier == nil {
-		d.head = r.later
+// leave waits no more.
+func (x *deadline) leave() {
+	if x.earlier == nil {
+		x.in.head = x.later
 	} else {
-		r.earlier.later = r.later
+		x.earlier.later = x.later
 	}
-	if r.later == nil {
-		d.tail = r.earlier
+	if x.later == nil {
+		x.in.tail = x.earlier
 	} else {
-		r.later.earlier = r.earlier
+		x.later.earlier = x.earlier
 	}
-	r.earlier, r.later = nil, nil
+	x.in, x.earlier, x.later = nil, nil, nil
 }
 
 // naps is a binary heap of the users that wait by the clock, the first to wake on top.

@@ -2,9 +2,11 @@ package drive
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/captest/captest/targets"
@@ -55,3 +57,32 @@ func (e *endpoint) resolve(ctx context.Context, guard *targets.Guard) error {
 	}
 	return nil
 }
+
+// reach keeps the addresses that can be reached from one of the sources (none given: all). The error is for an endpoint that has
+// none of these.
+func (e *endpoint) reach(sources []netip.Addr) error {
+	if len(sources) == 0 || len(e.addrs) == 0 {
+		return nil
+	}
+	all := e.addrs
+	e.addrs = slices.DeleteFunc(slices.Clone(all), func(to netip.AddrPort) bool {
+		return !slices.ContainsFunc(sources, func(from netip.Addr) bool { return from.Is4() == to.Addr().Is4() })
+	})
+	if len(e.addrs) == 0 {
+		return &sourceError{host: e.host, to: all[0].Addr(), from: sources[0]}
+	}
+	return nil
+}
+
+// sourceError is a target that none of the source addresses can reach.
+type sourceError struct {
+	host     string
+	to, from netip.Addr
+}
+
+func (e *sourceError) Error() string {
+	return fmt.Sprintf("%s is %s, which cannot be reached from source address %s: one is IPv4, the other IPv6", e.host, e.to, e.from)
+}
+
+// Hint is the next step.
+func (e *sourceError) Hint() string { return "give --source an address of the same kind" }

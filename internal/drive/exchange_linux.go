@@ -13,6 +13,7 @@ import (
 func (l *loop) dial(r *rider, c *conn) {
 	c.out = append(c.out[:0], l.out...)
 	r.sample.Wait = max(l.clock.Now()-l.now, 0)
+	l.await(r, r.w.dialWithin)
 	l.connect(r, c)
 }
 
@@ -25,12 +26,7 @@ func (l *loop) connect(r *rider, c *conn) {
 	}
 	c.began = l.clock.Now()
 	for ; c.address < len(to.addrs); c.address++ {
-		var from netip.Addr
-		if n := len(l.sources); n > 0 {
-			from = l.sources[l.source%n]
-			l.source++
-		}
-		fd, err := connectTo(to.addrs[c.address], from)
+		fd, err := l.connectFrom(to.addrs[c.address])
 		if err == nil {
 			l.watch(c, fd)
 			return
@@ -42,6 +38,24 @@ func (l *loop) connect(r *rider, c *conn) {
 			return
 		}
 	}
+}
+
+// connectFrom starts a connection from the next source address that has a port left for it, or from where the kernel chooses.
+func (l *loop) connectFrom(to netip.AddrPort) (fd int, err error) {
+	if len(l.sources) == 0 {
+		return connectTo(to, netip.Addr{})
+	}
+	for range l.sources {
+		from := l.sources[l.source%len(l.sources)]
+		l.source++
+		if from.Is4() != to.Addr().Is4() {
+			continue
+		}
+		if fd, err = connectTo(to, from); !is(err, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE) {
+			return fd, err
+		}
+	}
+	return -1, err
 }
 
 // watch has epoll tell of a socket from now on.
@@ -103,6 +117,7 @@ func (l *loop) sending(r *rider, c *conn) {
 	if l.written++; l.written%writeEvery != 1 {
 		r.sample.Wrote = -1
 	}
+	l.await(r, r.w.answerWithin)
 	c.in.start(r.w.headOnly, r.w.keep || l.keep)
 	r.sink.buf, r.sink.limit = r.sink.buf[:0], exampleBody
 	if r.w.whole {
@@ -205,6 +220,7 @@ func (l *loop) readable(c *conn, ended bool) {
 		l.now = l.clock.Now()
 		if r.sample.FirstByte == 0 {
 			r.sample.FirstByte = l.now
+			l.await(r, -1)
 		}
 		used, done, err := c.in.feed(l.in[:n], &r.sink)
 		switch {

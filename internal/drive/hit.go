@@ -74,7 +74,7 @@ func (t *hits) RoundTrip(r *http.Request) (*http.Response, error) {
 	for _, name := range []string{hitHeader, seqHeader, nameHeader} {
 		r.Header.Del(name)
 	}
-	h.user.trace.begin(h.request)
+	h.user.trace.begin(h.request, waits{})
 	t.rec.Shard(h.user.number).Begin(t.clock.Now())
 	resp, err := t.transport.RoundTrip(r)
 	if err != nil {

@@ -126,7 +126,7 @@ func (l *loop) over() bool {
 func (l *loop) tend() (wait int64) {
 	for i := range l.timeouts {
 		for d := &l.timeouts[i]; d.head != nil && d.head.due <= l.now; {
-			l.broke(d.head, record.ErrorTimeout, "no complete response within the step's timeout")
+			l.broke(d.head.r, record.ErrorTimeout, d.kind.Error())
 		}
 	}
 	due := l.now

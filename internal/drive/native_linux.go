@@ -28,7 +28,7 @@ type Native struct {
 	*sender
 	wires, setups []wire
 	endpoints     []endpoint
-	timeouts      []time.Duration // that differ
+	limits        []limit // the timeouts that differ
 	sources       []netip.Addr
 	keep          bool // every answer's headers are looked at: cookies may come
 	guard         *targets.Guard
@@ -105,11 +105,24 @@ func (e *Native) wire(s *step) (wire, error) {
 		e.endpoints = append(e.endpoints, to)
 	}
 	w, err := newWire(s, at)
-	if w.deadline = slices.Index(e.timeouts, s.timeout); w.deadline < 0 {
-		w.deadline = len(e.timeouts)
-		e.timeouts = append(e.timeouts, s.timeout)
-	}
+	w.within = e.limit(totalTimeout, s.timeout)
+	w.dialWithin = e.limit(connectTimeout, s.timeouts.Connect)
+	w.answerWithin = e.limit(firstByteTimeout, s.timeouts.FirstByte)
 	return w, err
+}
+
+// limit numbers a timeout; 0 is none, and has −1.
+func (e *Native) limit(kind timeoutError, after time.Duration) int {
+	if after == 0 {
+		return -1
+	}
+	wanted := limit{kind, after}
+	at := slices.Index(e.limits, wanted)
+	if at < 0 {
+		at = len(e.limits)
+		e.limits = append(e.limits, wanted)
+	}
+	return at
 }
 
 // Examples gives the first few distinct failures of all loads so far, most frequent first; at most 16.
@@ -183,6 +196,9 @@ func (e *Native) Drive(ctx context.Context, load Load, rec *record.Recorder) (Ta
 	}
 	for i := range e.endpoints {
 		if err := e.endpoints[i].resolve(ctx, e.guard); err != nil {
+			return Tally{}, err
+		}
+		if err := e.endpoints[i].reach(e.sources); err != nil {
 			return Tally{}, err
 		}
 	}
@@ -264,7 +280,10 @@ func (l *loop) prepare(r *nativeRun) {
 		nativeRun: r, index: l.index, shard: r.rec.Shard(l.index), ep: l.ep, wake: l.wake, turn: l.turn, byFD: l.byFD,
 		in: l.in, events: l.events, out: l.out, body: l.body, text: l.text, naps: l.naps[:0], free: l.free[:0],
 	}
-	l.timeouts = make([]deadlines, len(r.timeouts))
+	l.timeouts = make([]deadlines, len(r.limits))
+	for i := range r.limits {
+		l.timeouts[i].limit = r.limits[i]
+	}
 	l.arrival, l.start = math.MaxInt64, r.began
 	// What has been changed since the load began is seen as a change.
 	l.set = &setting{plan: r.load.Plan, heldAt: running}
@@ -301,5 +320,6 @@ func (l *loop) newRider(number int) *rider {
 	for i := range r.conns {
 		r.conns[i] = conn{r: r, endpoint: i, fd: -1}
 	}
+	r.whole.r, r.part.r = r, r
 	return r
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -239,5 +241,35 @@ func TestNativeOutlivesJourneysThatFailAtOnce(t *testing.T) {
 	}
 	if median := *sums.Latency.P50Ms; median > 10 {
 		t.Errorf("median %.1f ms: the wait for the ledger is in the latencies", median)
+	}
+}
+
+// Connections come from the addresses given, in turn; an address of the other kind is no way to a target.
+func TestNativeConnectsFromItsSources(t *testing.T) {
+	once(t)
+	var mu sync.Mutex
+	from := map[string]int{}
+	s := get("/")
+	on := onReal(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		mu.Lock()
+		from[host]++
+		mu.Unlock()
+	}))
+	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.3")}
+	e := nativeEngine(t, Config{Scenario: s, Loops: 1, Target: on, Sources: sources})
+	_, sums := drive(t, t.Context(), e, Load{Users: 4, Total: 40}, recorder(s))
+	if sums.OK != 40 || len(from) != 2 || from["127.0.0.2"] == 0 || from["127.0.0.3"] == 0 {
+		t.Errorf("%d good, from %v; want 40 from 127.0.0.2 and 127.0.0.3", sums.OK, from)
+	}
+	e = nativeEngine(t, Config{Scenario: s, Loops: 1, Target: on, Sources: sources[1:2]})
+	if _, err := e.Drive(t.Context(), Load{Users: 1, Total: 1}, recorder(s)); err == nil || !strings.Contains(err.Error(), "IPv6") {
+		t.Errorf("error %v, want one that names the kinds of addresses", err)
+	}
+	if err := CheckSource(sources[0]); err != nil {
+		t.Error(err)
+	}
+	if err := CheckSource(netip.MustParseAddr("192.0.2.1")); err == nil { // TEST-NET-1, nobody's
+		t.Error("an address that this machine does not have")
 	}
 }

@@ -3,6 +3,8 @@
 package drive
 
 import (
+	"net/netip"
+
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/targets"
 )
@@ -12,5 +14,8 @@ func CheckNative(*scenarios.Scenario, *targets.Target) error { return errNoNativ
 
 // NewNative is for Linux.
 func NewNative(Config) (Engine, error) { return nil, errNoNative }
+
+// CheckSource is the native engine's.
+func CheckSource(netip.Addr) error { return errNoNative }
 
 const errNoNative = nativeError("it needs Linux's epoll")

@@ -27,8 +27,8 @@ type rider struct {
 	detail  string
 	sink    bodySink
 
-	due            int64 // of the request's timeout
-	earlier, later *rider
+	whole deadline // of the request
+	part  deadline // of its connection, then of the answer's first byte, where the step has such
 }
 
 // A connection of a rider.

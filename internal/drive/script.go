@@ -29,6 +29,8 @@ type step struct {
 	think   time.Duration
 	timeout time.Duration
 
+	timeouts scenarios.Timeouts // 0: none of its own
+
 	proto    *http.Request       // method, and all of URL and headers that is fixed
 	base     string              // of the service, for a path that is not fixed
 	path     *scenarios.Template // nil: proto's URL is final
@@ -88,7 +90,7 @@ func compileStep(from *scenarios.Step, target *targets.Target, common map[string
 	}
 	r := &from.Request
 	s := step{
-		name: from.Name, weight: from.Weight, think: from.Think, timeout: from.Timeout,
+		name: from.Name, weight: from.Weight, think: from.Think, timeout: from.Timeout, timeouts: from.Timeouts,
 		base: strings.TrimSuffix(service.URL, "/"), path: r.Path, basic: r.Basic, form: r.Form,
 		expect: &from.Expect, captures: from.Capture,
 	}

@@ -40,6 +40,23 @@ func connectTo(to netip.AddrPort, from netip.Addr) (fd int, err error) {
 	return fd, nil
 }
 
+// CheckSource says why no connection can come from an address; nil where one can. It asks the kernel, by binding a socket.
+func CheckSource(a netip.Addr) error {
+	family := unix.AF_INET
+	if a.Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return &localError{"socket", err}
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(a, 0))); err != nil {
+		return &localError{"bind", err}
+	}
+	return nil
+}
+
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	if a.Addr().Is4() {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}

@@ -20,6 +20,8 @@ type trace struct {
 	over     bool            // the request has ended
 	conn     *countedConn    // that carries it
 	dialling bool            // a dial was started for it, and may report late
+	waits    waits
+	timer    *time.Timer // of the wait for the first byte; nil: none runs
 	seen     facts
 }
 
@@ -28,6 +30,12 @@ type facts struct {
 	wanted, connected, wrote, firstByte int64
 	dial, tls, wait                     int64
 	reused                              bool
+}
+
+// waits are the timeouts of a request's parts; 0: none.
+type waits struct {
+	connect, firstByte time.Duration
+	giveUp             context.CancelCauseFunc // ends the request
 }
 
 type traceKey struct{}
@@ -46,9 +54,9 @@ func (t *trace) within(ctx context.Context) context.Context {
 }
 
 // begin starts a request.
-func (t *trace) begin(request context.Context) {
+func (t *trace) begin(request context.Context, w waits) {
 	t.mu.Lock()
-	t.request, t.over, t.seen = request, false, facts{}
+	t.request, t.waits, t.over, t.seen = request, w, false, facts{}
 	t.mu.Unlock()
 }
 
@@ -59,7 +67,8 @@ func (t *trace) end(class record.ErrorClass) (seen facts, reusable bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
-	t.request = nil
+	t.request, t.waits = nil, waits{}
+	t.stopTimer()
 	if t.conn != nil {
 		t.conn.leave(class)
 		t.conn = nil
@@ -89,6 +98,10 @@ func (t *trace) gotConn(info httptrace.GotConnInfo) {
 			t.seen.wait -= t.seen.dial + t.seen.tls
 		}
 		t.on(countedIn(info.Conn))
+		t.stopTimer()
+		if giveUp := t.waits.giveUp; t.waits.firstByte > 0 {
+			t.timer = time.AfterFunc(t.waits.firstByte, func() { giveUp(firstByteTimeout) })
+		}
 	}
 	t.mu.Unlock()
 }
@@ -129,16 +142,26 @@ func (t *trace) gotFirstByte() {
 	t.mu.Lock()
 	if !t.over && t.seen.firstByte == 0 {
 		t.seen.firstByte = now
+		t.stopTimer()
 	}
 	t.mu.Unlock()
 }
 
-// dial notes that a dial begins and gives the request it is for; nil when that has ended already.
-func (t *trace) dial() context.Context {
+// stopTimer ends the wait for the first byte. t.mu is held.
+func (t *trace) stopTimer() {
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+}
+
+// dial notes that a dial begins and gives the request it is for, nil when that has ended already, and how long it may take (0:
+// as long as the request).
+func (t *trace) dial() (request context.Context, within time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.dialling = true
-	return t.request
+	return t.request, t.waits.connect
 }
 
 // dialled notes how long the TCP connection and the TLS handshake took.

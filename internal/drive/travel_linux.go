@@ -58,7 +58,7 @@ func (l *loop) send(r *rider) {
 		}
 		r.first = false
 	}
-	l.deadlinesOf(r.w).join(r, l.now+int64(r.w.timeout))
+	r.whole.join(&l.timeouts[r.w.within], l.now)
 	c := &r.conns[r.w.endpoint]
 	r.on = c
 	if c.state == up {
@@ -69,7 +69,15 @@ func (l *loop) send(r *rider) {
 	l.dial(r, c)
 }
 
-func (l *loop) deadlinesOf(w *wire) *deadlines { return &l.timeouts[w.deadline] }
+// await puts another wait, or with −1 none, in the place of the one for a part of the request.
+func (l *loop) await(r *rider, limit int) {
+	if r.part.in != nil {
+		r.part.leave()
+	}
+	if limit >= 0 {
+		r.part.join(&l.timeouts[limit], l.clock.Now())
+	}
+}
 
 // answered judges a complete answer.
 func (l *loop) answered(r *rider, c *conn) {
@@ -111,7 +119,8 @@ func (l *loop) broke(r *rider, class record.ErrorClass, detail string) {
 // finish counts a request and goes on with the journey.
 func (l *loop) finish(r *rider) {
 	w := r.w
-	l.deadlinesOf(w).leave(r)
+	r.whole.leave()
+	l.await(r, -1)
 	r.on = nil
 	failed := r.sample.Error != record.ErrorNone
 	if !r.setup {

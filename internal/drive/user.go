@@ -143,11 +143,16 @@ func (u *user) send(ctx context.Context, s *step, timeout time.Duration, intende
 	traced := u.tracing(ctx)
 	request, cancel := context.WithTimeout(traced, timeout)
 	defer cancel()
+	w := waits{connect: s.timeouts.Connect, firstByte: s.timeouts.FirstByte}
+	if w.firstByte > 0 {
+		request, w.giveUp = context.WithCancelCause(request)
+		defer w.giveUp(nil)
+	}
 	r, err := u.build(request, s)
 	if err != nil {
 		return result{fatal: stepError(s, err)}
 	}
-	u.trace.begin(request)
+	u.trace.begin(request, w)
 	now := u.with.clock.Now()
 	if intended < 0 {
 		intended = now
@@ -186,8 +191,8 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 	// RoundTrip, not Client.Do: no redirects are followed, the status is what it is.
 	resp, err := u.transport.RoundTrip(r)
 	if err != nil {
-		class := classify(err, run, request)
-		return class, describe(class, err), err
+		class, detail := broken(err, run, request)
+		return class, detail, err
 	}
 	if resp.Close {
 		u.trace.announced()
@@ -197,8 +202,8 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 	sample.BytesIn = uint32(n)
 	_ = resp.Body.Close() // what could fail has failed in read
 	if err != nil {
-		class := classify(err, run, request)
-		return class, describe(class, err), err
+		class, detail := broken(err, run, request)
+		return class, detail, err
 	}
 	u.keepCookies(r.URL, resp)
 	class, detail := u.judge(s, resp.StatusCode, scenarios.HTTPHeader(resp.Header))

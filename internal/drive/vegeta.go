@@ -64,6 +64,8 @@ func CheckVegeta(s *scenarios.Scenario) error {
 		return cannot("captures from answers, which vegeta's requests, having no user, cannot use")
 	case step.Weight > 0:
 		return cannot("has a step with a weight; vegeta sends the one request it is given")
+	case step.Timeouts != scenarios.Timeouts{}:
+		return cannot("has timeouts of connecting or of the first byte; vegeta knows one for the whole exchange")
 	case step.Think > 0:
 		return cannot("pauses after its step; vegeta's requests have no user who could")
 	}

@@ -277,7 +277,7 @@ func TestVegetaCountsFromWhenARequestWasDue(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				u := a.users.take()
 				request, cancel := context.WithCancel(u.tracing(r.ctx))
-				u.trace.begin(request)
+				u.trace.begin(request, waits{})
 				rec.Shard(u.number).Begin(r.clock.Now())
 				a.hits.sent[fmt.Sprint(seq)] = &hit{user: u, cancel: cancel, status: http.StatusOK}
 				a.take(&vegeta.Result{Seq: seq, Timestamp: time.Now(), Latency: 10 * time.Millisecond, Code: http.StatusOK})

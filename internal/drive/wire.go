@@ -18,14 +18,16 @@ import (
 //	└verb┘                └──────── head ─────
 type wire struct {
 	*step
-	endpoint int    // of the engine's endpoints
-	deadline int    // of its timeouts
-	verb     []byte // of a path that is open, with the space behind it; nil: head has it all
-	prefix   string // path of the service's base URL
-	head     []byte
-	headOnly bool // a HEAD: no body comes back
-	again    bool // may be sent twice: RFC 9110, 9.2.2
-	keep     bool // headers of the answer are looked at
+	endpoint int // of the engine's endpoints
+	// Which of the engine's limits hold: for the whole exchange and, where the step has such (else −1), for a connection and for
+	// the answer's first byte.
+	within, dialWithin, answerWithin int
+	verb                             []byte // of a path that is open, with the space behind it; nil: head has it all
+	prefix                           string // path of the service's base URL
+	head                             []byte
+	headOnly                         bool // a HEAD: no body comes back
+	again                            bool // may be sent twice: RFC 9110, 9.2.2
+	keep                             bool // headers of the answer are looked at
 }
 
 func newWire(s *step, endpoint int) (wire, error) {
