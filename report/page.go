@@ -157,7 +157,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		}
 		p.Findings = append(p.Findings, row)
 	}
-	for _, t := range []table{trialsTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), servicesTable(r), leaksTable(r)} {
+	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), servicesTable(r), leaksTable(r)} {
 		p.Tables[t.ID] = t
 	}
 	if c, ok := curveOf(r); ok {

@@ -32,6 +32,7 @@ func Text(w io.Writer, r *record.Result, o TextOptions) error {
 	t.warnings(r)
 	t.limits(r)
 	t.table(trialsTable(r))
+	t.table(changesTable(r))
 	t.method(r)
 	t.table(stepsTable(r))
 	t.statuses(r)

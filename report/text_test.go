@@ -167,3 +167,23 @@ func TestJSON(t *testing.T) {
 		t.Error("not indented, or without a version")
 	}
 }
+
+// What was done by hand stands in the summary and on the page.
+func TestChangesByHandAreListed(t *testing.T) {
+	run, r := fixed(t)
+	r.Changes = []record.Change{
+		{OffsetS: 3.2, What: record.ChangedUsers, Before: 20, After: 30}, {OffsetS: 4, What: record.ChangedRate, Before: 50, After: 55.5},
+		{OffsetS: 5, What: record.ChangedHold, After: 1}, {OffsetS: 9, What: record.ChangedHold, Before: 1}, {OffsetS: 10, What: record.ChangedMark},
+	}
+	var page bytes.Buffer
+	if err := HTML(&page, run, r); err != nil {
+		t.Fatal(err)
+	}
+	for where, got := range map[string]string{"summary": strings.ToLower(text(t, r, TextOptions{})), "page": strings.ToLower(page.String())} {
+		for _, want := range []string{"by hand", "3.20 s", "30", "55.5/s", "held", "went on", "mark"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("the %s lacks %q", where, want)
+			}
+		}
+	}
+}

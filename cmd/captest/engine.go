@@ -34,11 +34,18 @@ func chooseEngine(o *runOptions, s *scenarios.Scenario, t *targets.Target, fixed
 	if err := checkEngine(o.engine); err != nil {
 		return "", "", err
 	}
+	unfit := nativeUnfit(o, s, t)
+	if len(o.sources) > 0 && (unfit != nil || o.engine == "http" || o.engine == "vegeta") {
+		if unfit == nil {
+			unfit = fmt.Errorf("--engine %s was asked for", o.engine)
+		}
+		return "", "", fmt.Errorf("--source is the native engine's, which cannot be used: %w", unfit)
+	}
 	const asked = "asked for with --engine"
 	switch o.engine {
 	case "native":
-		if why := nativeUnfit(o, s, t); why != nil {
-			return "", "", why
+		if unfit != nil {
+			return "", "", unfit
 		}
 		return engineNative, asked, nil
 	case "vegeta":
@@ -48,12 +55,15 @@ func chooseEngine(o *runOptions, s *scenarios.Scenario, t *targets.Target, fixed
 		if err := drive.CheckVegeta(s); err != nil {
 			return "", "", err
 		}
+		if fixed.Connections > 0 {
+			return "", "", &drive.VegetaError{Msg: "drops the arrivals beyond its connections; it has no notion of --connections"}
+		}
 		return engineVegeta, asked, nil
 	case "http":
 		return engineHTTP, asked, nil
 	}
-	if why := nativeUnfit(o, s, t); why != nil {
-		return engineHTTP, "auto: " + why.Error(), nil
+	if unfit != nil {
+		return engineHTTP, "auto: " + unfit.Error(), nil
 	}
 	return engineNative, "auto: plain HTTP/1.1, which it sends at the least cost", nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,6 +43,9 @@ type runOptions struct {
 	arrivals   string
 	duration   time.Duration
 
+	connections int
+	sources     []string
+
 	secure secureOptions
 }
 
@@ -65,6 +69,8 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.rate, "rate", "", "fixed load: arrivals, like 5, 5/s or 300/min")
 	f.StringVar(&o.arrivals, "arrivals", string(schedule.Slotted), "how an open load arrives: slotted, constant or poisson")
 	f.DurationVar(&o.duration, "duration", 0, "fixed load: how long")
+	f.IntVar(&o.connections, "connections", 0, "open load: at most so many users, each with its connection; arrivals beyond wait, late, timed from when they were due")
+	f.StringSliceVar(&o.sources, "source", nil, "addresses or prefixes of this machine that connections come from, in turn, such as 127.0.0.0/24 (native engine)")
 	o.secure.addFlags(f)
 	f.SortFlags = false
 }
@@ -129,6 +135,9 @@ func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := o.bound(fixed); err != nil && len(wrong) == 0 {
+		wrong = append(wrong, err)
+	}
 	return s, limits, fixed, errors.Join(wrong...)
 }
 
@@ -160,6 +169,20 @@ func (o *runOptions) fixed(file *scenarios.FixedLoad) (*experiment.Fixed, error)
 	}
 }
 
+// bound puts --connections on a fixed load.
+func (o *runOptions) bound(f *experiment.Fixed) error {
+	switch {
+	case o.connections == 0:
+		return nil
+	case o.connections < 0 || o.connections > 100_000:
+		return fmt.Errorf("--connections %d: must be from 1 to 100000", o.connections)
+	case f == nil || f.Plan == nil:
+		return errors.New("--connections is for an open load (--rate and --duration): users of a closed load have one connection each")
+	}
+	f.Connections = o.connections
+	return nil
+}
+
 func (o *runOptions) open() (*experiment.Fixed, error) {
 	text := o.rate
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
@@ -188,15 +211,22 @@ func openLoad(rate float64, d time.Duration, arrivals string, seed uint64) (*exp
 
 // fromFile turns a scenario's own load into a fixed one.
 func (o *runOptions) fromFile(l *scenarios.FixedLoad) (*experiment.Fixed, error) {
+	closed := func(s scenarios.LoadStage) bool { return s.Users > 0 }
 	switch {
+	case slices.ContainsFunc(l.Stages, closed):
+		ramp := &schedule.Ramp{}
+		for i, s := range l.Stages {
+			if s.Rate > 0 {
+				return nil, fmt.Errorf("load.stages: stage %d sets a rate and others count users; a load has one kind", i+1)
+			}
+			ramp.Stages = append(ramp.Stages, schedule.RampStage{Users: s.Users, For: s.For})
+		}
+		return &experiment.Fixed{Ramp: ramp}, ramp.Check()
 	case len(l.Stages) > 0:
 		plan := &schedule.Plan{Arrivals: schedule.Arrivals(l.Arrivals), Seed: o.seed}
 		var total time.Duration
 		from := 0.0
 		for _, s := range l.Stages {
-			if s.Users > 0 {
-				return nil, errors.New("load.stages of users cannot be run yet: give stages a rate, or one load")
-			}
 			plan.Stages = append(plan.Stages, schedule.Stage{From: from, To: s.Rate, For: s.For})
 			from, total = s.Rate, total+s.For
 		}

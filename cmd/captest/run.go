@@ -38,6 +38,7 @@ A vegeta target file, http or json, is a scenario too: its first line tells, and
   captest run
   captest run --users 100 --concurrent 20          exactly 100 journeys, 20 at a time
   captest run --concurrent 50 --duration 1m
+  captest run --concurrent 5 --duration 10m        with a screen, keys change the load while it runs (? lists them)
   captest run --rate 5 --duration 1m --limit 'p95<1s' --limit 'errors<1%'
   captest run --set fault=lock-contention          the bundled services with one fault planted (captest serve --help lists them)
   captest run targets.txt --rate 50 --duration 1m  what vegeta attack -targets targets.txt -rate 50 -duration 1m sends
@@ -77,6 +78,10 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 		return invalid(errors.New("--store is for the bundled services; this target keeps its rows itself"))
 	}
 	engineName, why, err := chooseEngine(o, scenario, target, fixed)
+	if err != nil {
+		return invalid(err)
+	}
+	sources, err := parseSources(o.sources)
 	if err != nil {
 		return invalid(err)
 	}
@@ -142,7 +147,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	writeHead(folder, clock, info, limits, baseline)
 
 	identity := drive.NewIdentity(seed, scenario.Name, folder.Reserve)
-	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv, Clock: clock, TLS: secure, HTTP: drive.Version(o.secure.http)}
+	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv, Clock: clock, TLS: secure, HTTP: drive.Version(o.secure.http), Sources: sources}
 	engine, err := newEngine(engineName, config)
 	if err != nil {
 		return invalid(err)
@@ -239,13 +244,29 @@ func show(ctx context.Context, e *env, o *runOptions, r *record.Recorder, presse
 // keys carries what a person presses into the run, and into its folder.
 func keys(c *experiment.Control, f *record.Folder, clock record.Clock) func(tui.Action) {
 	return func(a tui.Action) {
-		f.Event(record.Event{OffsetS: float64(clock.Now()) / 1e9, Kind: record.EventKey, Trial: -1, Data: mustJSON(map[string]string{"key": string(a)})})
+		at := float64(clock.Now()) / 1e9
+		var refused error
 		switch a {
 		case tui.Quit:
 			c.Quit()
 		case tui.Next:
 			c.Next()
+		case tui.More:
+			refused = c.Turn(1)
+		case tui.MuchMore:
+			refused = c.Turn(10)
+		case tui.Less:
+			refused = c.Turn(-1)
+		case tui.MuchLess:
+			refused = c.Turn(-10)
+		case tui.Hold:
+			refused = c.Hold()
 		}
+		data := map[string]string{"key": string(a)}
+		if refused != nil {
+			data["refused"] = refused.Error()
+		}
+		f.Event(record.Event{OffsetS: at, Kind: record.EventKey, Trial: -1, Data: mustJSON(data)})
 	}
 }
 

@@ -184,6 +184,7 @@ func (l *loop) arrive(due int64) {
 		if r == nil {
 			l.drop(l.arrival)
 		} else {
+			r.waited = l.blocked
 			l.begin(r, l.arrival)
 		}
 		l.nextArrival()

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -99,6 +98,9 @@ func TestNativeArrivalsWaitForAConnection(t *testing.T) {
 	tally, sums := drive(t, t.Context(), e, Load{Plan: fixed(t, rate, time.Second), Connections: 2}, recorder(s))
 	if tally.Dropped != 0 || sums.OK != rate || tally.Late < 5 || sums.Late != tally.Late {
 		t.Errorf("%+v, %d good, %d recorded late; want all %d, none dropped, many late", tally, sums.OK, sums.Late, rate)
+	}
+	if sums.LagP99Ms != nil && *sums.LagP99Ms > 100 {
+		t.Errorf("the wait for a connection is called lag: p99 %v ms", *sums.LagP99Ms)
 	}
 	if *sums.Latency.P95Ms < 150 {
 		t.Errorf("p95 %v ms: the wait for a connection is not in it", *sums.Latency.P95Ms)

@@ -333,6 +333,10 @@ func TestArrivalsWaitForAConnection(t *testing.T) {
 		if tally.Dropped != 0 || tally.Late != 18 || sums.OK != 20 {
 			t.Errorf("%+v, %d good; want 20, 18 of them late", tally, sums.OK)
 		}
+		// None of that is the generator's own lag.
+		if *sums.LagP99Ms > 0.01 {
+			t.Errorf("schedule lag %v ms", *sums.LagP99Ms)
+		}
 		// The last, due at 4.75 s, started at 9.25 s.
 		if most := *sums.Latency.MaxMs; !near(most, 5500, 10) {
 			t.Errorf("max %.0f ms, want 5500", most)

@@ -54,7 +54,9 @@ func (l *loop) send(r *rider) {
 		l.shard.Begin(l.now)
 		if r.first && r.arrival >= 0 {
 			r.sample.Intended = min(r.arrival, l.now)
-			l.shard.Lag(l.now - r.sample.Intended)
+			if !r.waited {
+				l.shard.Lag(l.now - r.sample.Intended)
+			}
 		}
 		r.first = false
 	}
@@ -171,7 +173,9 @@ func (l *loop) unprepared(r *rider) {
 	if x.Error != record.ErrorCanceled {
 		if r.arrival >= 0 {
 			x.Intended = min(r.arrival, x.Started)
-			l.shard.Lag(x.Started - x.Intended)
+			if !r.waited {
+				l.shard.Lag(x.Started - x.Intended)
+			}
 		}
 		x.Step = l.script.steps[0].index
 		l.shard.Begin(x.Started)

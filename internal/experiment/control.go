@@ -14,6 +14,7 @@ type Control struct {
 	skip   context.CancelCauseFunc // the trial in progress
 	early  error                   // arrived before the run began
 	exit   *Exit
+	steer  *steering // the load in progress, where it can be changed
 }
 
 // Exit is a service of the bundled stack that ended by itself.

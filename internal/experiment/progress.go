@@ -21,6 +21,7 @@ type progress struct {
 	expected time.Duration
 	probes   map[string]record.ProbeNow
 	warnings []string
+	steer    *steering // of the load in progress; nil: it cannot be changed
 }
 
 // maxWarnings bounds what the screen keeps; the run folder has them all.
@@ -69,8 +70,13 @@ func (p *progress) decorate(s *record.Snapshot) {
 	defer p.mu.Unlock()
 	now := time.Duration(p.c.Clock.Now())
 	s.Phase, s.PhaseNote, s.Done = p.phase, p.note, p.phase == "done"
+	spent := now - p.began
+	s.SteerWhy = whyFixed(p.c)
+	if p.steer != nil {
+		p.steer.show(s, &spent)
+	}
 	if p.expected > 0 {
-		s.PhaseLeft = max(0, p.expected-(now-p.began))
+		s.PhaseLeft = max(0, p.expected-spent)
 		s.Left = s.PhaseLeft + p.after()
 	}
 	s.Warnings = append([]string(nil), p.warnings...)

@@ -63,6 +63,8 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 		tally, driveErr = x.Engine.Drive(tctx, s.load, x.Recorder)
 	}()
 
+	over := x.steered(s, index)
+	defer over()
 	if s.warm > 0 && x.wait(tctx, done, s.warm) {
 		x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Load: s.mark})
 	}
@@ -74,9 +76,13 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	if s.whole {
 		<-done
 	}
+	over()
 	sums := x.Recorder.Cut()
 	inFlight := x.Recorder.Snapshot().InFlight
 	end := x.verdict(s, sums, began)
+	if s.whole {
+		end.tally = tally // the load is over
+	}
 	if cause := context.Cause(tctx); cause != nil {
 		end.verdict, end.reasons = verdictInvalid, append(end.reasons, "ended early: "+cause.Error())
 		if exit := (*Exit)(nil); errors.As(cause, &exit) {
@@ -84,7 +90,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 		}
 	}
 	x.remember(index, sums, end)
-	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons})
+	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons, Late: end.tally.Late})
 	if s.release != nil && ctx.Err() == nil {
 		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done})
 	} else {

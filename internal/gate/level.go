@@ -15,6 +15,9 @@ func loadLevel(run *record.Run, res *record.Result, limits []scenarios.Limit) fu
 	if res.Run.Plan != PlanCapacity {
 		sums := run.Sums(-1)
 		at := fixedLoad(res.Trials)
+		if res.ChangedByHand() {
+			at += ", changed by hand"
+		}
 		return func(l scenarios.Limit) judged {
 			v, ok := sums.Value(l.Step, l.Metric, l.Quantile)
 			if !ok {

@@ -24,7 +24,8 @@ const (
 	EventTrialStart EventKind = "trial-start" // TrialStart
 	EventTrialEnd   EventKind = "trial-end"   // TrialEnd
 	EventTarget     EventKind = "target"      // {"service":…,"state":"started|ready|exited|restarted|unreachable","pid":…}
-	EventKey        EventKind = "key"         // {"key":…}: a person changed something
+	EventKey        EventKind = "key"         // {"key":…,"refused":…}: a person pressed something
+	EventLoad       EventKind = "load"        // Change: a person changed the load while it ran
 	EventWarning    EventKind = "warning"     // Text only: must reach the reader of the report
 	EventCapacity   EventKind = "capacity"    // Capacity
 	EventRecovery   EventKind = "recovery"    // Recovery
@@ -46,7 +47,27 @@ type TrialStart struct {
 type TrialEnd struct {
 	Verdict string   `json:"verdict"` // pass, fail, invalid
 	Reasons []string `json:"reasons,omitempty"`
+	Late    uint64   `json:"late,omitempty"` // arrivals that waited for a connection
 }
+
+// Change is what a person did to a run in progress.
+type Change struct {
+	OffsetS float64 `json:"offset_s"`
+	What    string  `json:"what"`   // users, rate (per second), held (1 while it is, else 0), mark (a moment, nothing changed)
+	Before  float64 `json:"before"` // old value
+	After   float64 `json:"after"`  // new one
+}
+
+// PhaseHeld is the phase of the frames in which a load was held: it has no load of its own.
+const PhaseHeld = "held"
+
+// What a Change changed.
+const (
+	ChangedUsers = "users"
+	ChangedRate  = "rate"
+	ChangedHold  = "held"
+	ChangedMark  = "mark"
+)
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
 type Load struct {

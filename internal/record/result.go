@@ -24,6 +24,7 @@ type Result struct {
 	Ceilings      []Ceiling            `json:"ceilings"`
 	Baseline      *Baseline            `json:"baseline"`
 	Limits        []LimitResult        `json:"limits"`
+	Changes       []Change             `json:"changes,omitempty"` // by hand, in order of time
 	Warnings      []string             `json:"warnings"`
 	Verdict       string               `json:"verdict"` // pass, fail, inconclusive
 	ExitCode      int                  `json:"exit_code"`

@@ -13,6 +13,9 @@ type Snapshot struct {
 	PhaseLeft time.Duration
 	Trial     int
 	Load      Load
+	Held      bool   // by hand: nothing new begins
+	Steer     string // what keys can change of the load: users, rate; "": nothing
+	SteerWhy  string // why not
 
 	// The last full second.
 	OfferedPerSecond float64

@@ -30,6 +30,7 @@ func Summarise(run *Run) *Result {
 	s.fillCapacity(r)
 	s.fillValidity(&r.Validity)
 	s.fillRunInfo(&r.Run)
+	s.warnOfChanges(r.Changes)
 	r.Connections = Connections{Client: clientConnections(run.Frames), Target: s.targetConnections()}
 	if s.damaged > 0 {
 		s.warn("%d histograms in %s could not be decoded: latencies are incomplete", s.damaged, FramesFile)
@@ -125,6 +126,8 @@ func (s *summary) events(r *Result) {
 			if s.decode(e, &x) {
 				s.ends[e.Trial] = x
 			}
+		case EventLoad, EventKey:
+			s.change(e, r)
 		case EventCapacity:
 			s.capacity = takeOver(s, e, &r.Capacity) || s.capacity
 		case EventRecovery:
@@ -175,6 +178,49 @@ func (s *summary) events(r *Result) {
 	}
 }
 
+// mostChanges bounds what a result lists: a person pressed each of them.
+const mostChanges = 1_000
+
+// change notes what a person did to the run.
+func (s *summary) change(e *Event, r *Result) {
+	c := Change{What: ChangedMark}
+	if e.Kind == EventKey {
+		var key struct {
+			Key string `json:"key"`
+		}
+		if !s.decode(e, &key) || key.Key != ChangedMark {
+			return
+		}
+	} else if !s.decode(e, &c) {
+		return
+	}
+	c.OffsetS = e.OffsetS
+	if len(r.Changes) < mostChanges {
+		r.Changes = append(r.Changes, c)
+	}
+}
+
+// warnOfChanges says that figures over a whole trial mix loads. Marks change nothing.
+func (s *summary) warnOfChanges(all []Change) {
+	n := 0
+	for _, c := range all {
+		if c.What != ChangedMark {
+			n++
+		}
+	}
+	switch {
+	case n == 1:
+		s.warn("the load was changed by hand while it ran: the figures mix what came before and after")
+	case n > 1:
+		s.warn("the load was changed by hand while it ran, %d times: the figures mix different loads", n)
+	}
+}
+
+// ChangedByHand says whether a person changed the load while it ran.
+func (r *Result) ChangedByHand() bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.What != ChangedMark })
+}
+
 // takeOver replaces *to by the event's data when that is sound.
 func takeOver[T any](s *summary, e *Event, to *T) bool {
 	var x T
@@ -219,7 +265,7 @@ func (s *summary) buildTrial(i int) Trial {
 		t.Phase, t.Load, t.StartS = start.Phase, start.Load, start.offsetS
 	}
 	if end, ok := s.ends[i]; ok {
-		t.Verdict, t.Reasons = end.Verdict, end.Reasons
+		t.Verdict, t.Reasons, t.Late = end.Verdict, end.Reasons, end.Late
 	} else {
 		t.Reasons = []string{"the run ended before the trial was judged"}
 	}

@@ -277,3 +277,43 @@ func TestHostileRunsAreSummarised(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a person did is listed in order, marks included, and warned of unless only marks were set.
+func TestSummariseTellsWhatWasDoneByHand(t *testing.T) {
+	event := func(at float64, kind EventKind, data any) Event {
+		e, err := NewEvent(at, kind, 0, "", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	mark := event(1, EventKey, map[string]string{"key": "mark"})
+	for name, c := range map[string]struct {
+		events []Event
+		want   []Change
+		warn   string
+	}{
+		"nothing":    {[]Event{event(1, EventKey, map[string]string{"key": "next"})}, nil, ""},
+		"marks only": {[]Event{mark}, []Change{{OffsetS: 1, What: "mark"}}, ""},
+		"one": {
+			[]Event{mark, event(2, EventLoad, Change{What: "users", Before: 3, After: 4})},
+			[]Change{{OffsetS: 1, What: "mark"}, {OffsetS: 2, What: "users", Before: 3, After: 4}}, "changed by hand while it ran:",
+		},
+		"more": {
+			[]Event{event(2, EventLoad, Change{What: "held", After: 1}), event(3, EventLoad, Change{What: "held", Before: 1})},
+			[]Change{{OffsetS: 2, What: "held", After: 1}, {OffsetS: 3, What: "held", Before: 1}}, "2 times",
+		},
+		"damaged": {[]Event{{OffsetS: 2, Kind: EventLoad, Data: json.RawMessage(`[]`)}}, nil, "was left out"},
+	} {
+		r := Summarise(&Run{Events: c.events})
+		if diff := cmp.Diff(c.want, r.Changes); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if got := strings.Join(r.Warnings, "; "); (got == "") != (c.warn == "") || !strings.Contains(got, c.warn) {
+			t.Errorf("%s: warnings %q, want %q", name, got, c.warn)
+		}
+		if want := name == "one" || name == "more"; r.ChangedByHand() != want {
+			t.Errorf("%s: changed by hand %v", name, !want)
+		}
+	}
+}

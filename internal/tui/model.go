@@ -85,13 +85,28 @@ func (m model) press(msg tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	case pressed("-", "_"):
 		return m.zoom(-1), nil
 	}
-	for name, a := range map[string]Action{"m": Mark, "n": Next} {
+	for name, a := range map[string]Action{"m": Mark, "n": Next, "w": More, "W": MuchMore, "s": Less, "S": MuchLess, "space": Hold} {
 		if pressed(name) && !m.u.quitting && !m.over() {
-			m.ask(a)
-			m.u.note, m.noteTicks = asked(a), 8
+			return m.steer(a), nil
 		}
 	}
 	return m, nil
+}
+
+// steer asks for something, unless the load is not for keys to change.
+func (m model) steer(a Action) model {
+	s := m.snap
+	if s == nil {
+		s = &record.Snapshot{}
+	}
+	m.noteTicks = 8
+	if a.steers() && s.Steer == "" {
+		m.u.note, m.noteTicks = or(s.SteerWhy, "no load is running"), 16
+		return m
+	}
+	m.ask(a)
+	m.u.note = asked(a, s)
+	return m
 }
 
 // quit asks for the end once; the screen stays until the experiment has wound up.

@@ -5,6 +5,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/captest/captest/internal/record"
 )
 
 // typed feeds keys to a model and returns what it asked for.
@@ -112,5 +114,33 @@ func TestNoteFadesAndSnapshotIsTakenOver(t *testing.T) {
 	}
 	if m.u.note != "" || m.snap != second {
 		t.Errorf("note %q, new snapshot %v", m.u.note, m.snap == second)
+	}
+}
+
+func TestKeysChangeALoadThatMayBeChanged(t *testing.T) {
+	space := tea.KeyPressMsg{Code: tea.KeySpace, Text: " "}
+	keys := []tea.KeyPressMsg{letter('w'), letter('W'), letter('s'), letter('S'), space}
+	s := ramp()
+	s.SteerWhy = "the search decides the load; use n or q"
+	m, got, _ := typed(t, model{snap: s, w: 80, h: 24}, keys...)
+	if got != nil || m.u.note != s.SteerWhy {
+		t.Errorf("asked for %v, note %q; want nothing and why", got, m.u.note)
+	}
+	s.Steer = record.ChangedUsers
+	m, got, _ = typed(t, model{snap: s, w: 80, h: 24}, keys...)
+	if diff := cmp.Diff([]Action{More, MuchMore, Less, MuchLess, Hold}, got); diff != "" {
+		t.Errorf("actions (-want +got):\n%s", diff)
+	}
+	if m.u.note != "held" {
+		t.Errorf("note %q", m.u.note)
+	}
+	for a, want := range map[Action]string{More: "+1 user", MuchLess: "-10 users"} {
+		if got := asked(a, s); got != want {
+			t.Errorf("%s is %q, want %q", a, got, want)
+		}
+	}
+	s.Steer, s.Held = record.ChangedRate, true
+	if more, hold := asked(MuchMore, s), asked(Hold, s); more != "+10 % of the rate" || hold != "going on" {
+		t.Errorf("%q, %q", more, hold)
 	}
 }

@@ -62,6 +62,9 @@ func figures(s *record.Snapshot, w int) []line {
 	if s.Load == (record.Load{}) && len(s.History) > 0 {
 		all[0].value = "none"
 	}
+	if s.Held && !s.Done {
+		all[0] = figure{"load, HELD", all[0].value, warn}
+	}
 	cell := min(16, w/len(all))
 	if cell < 11 { // six do not fit: completed gives way
 		all = all[:5]

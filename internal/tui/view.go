@@ -131,6 +131,9 @@ func phaseRow(s *record.Snapshot, w, room int) line {
 	if s.PhaseNote != "" {
 		note = line{{"  " + clean(s.PhaseNote), plain}}
 	}
+	if s.Held && !s.Done {
+		phase = phase.add(span{"  HELD", warn})
+	}
 	if trial := fmt.Sprintf("  trial %d", s.Trial+1); s.Trial >= 0 && s.Phase != "" && phase.width()+len(trial)+note.width()+24 <= w {
 		phase = phase.add(span{trial, label})
 	}
@@ -155,11 +158,18 @@ func progress(name string, done, left time.Duration, room int) line {
 	return line{{fmt.Sprintf("%5s ", name), label}, {full, accent}, {empty, label}, {fmt.Sprintf("%7s left", timeLeft(left)), plain}}
 }
 
-// inPhase is how long the phase has lasted, counted on the history (one tick a second).
+// inPhase is how long the phase has lasted, counted on the history (one tick a second). Time in which its load was held is no
+// part of it.
 func inPhase(s *record.Snapshot) time.Duration {
 	n := 0
-	for i := len(s.History) - 1; i >= 0 && s.History[i].Phase == s.Phase; i-- {
-		n++
+	for i := len(s.History) - 1; i >= 0; i-- {
+		switch s.History[i].Phase {
+		case s.Phase:
+			n++
+		case record.PhaseHeld:
+		default:
+			return time.Duration(n) * time.Second
+		}
 	}
 	return time.Duration(n) * time.Second
 }

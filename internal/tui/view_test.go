@@ -185,3 +185,20 @@ func drawSnapshot(t *rapid.T) *record.Snapshot {
 	}
 	return s
 }
+
+// That a load is held must be seen on every size: everything else stands still.
+func TestHeldIsShown(t *testing.T) {
+	s := ramp()
+	s.Held = true
+	s.History[len(s.History)-1].Phase, s.History[len(s.History)-2].Phase = record.PhaseHeld, record.PhaseHeld
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {60, 15}} {
+		for v := range views() {
+			if got := screen(s, size[0], size[1], state{view: v}, theme{}); !strings.Contains(got, "HELD") {
+				t.Errorf("%v, view %d does not say so:\n%s", size, v, got)
+			}
+		}
+	}
+	if got, whole := inPhase(s), inPhase(ramp()); got != whole-2*time.Second {
+		t.Errorf("%v in the phase, want %v without the two seconds of the hold", got, whole)
+	}
+}
