@@ -42,6 +42,7 @@ type loop struct {
 	starting int      // closed: riders that were asked to play
 	free     []*rider
 	limit    int // open: riders there may be
+	parts    int // open: loops that have a share of the plan
 	cursor   *schedule.Cursor
 	arrival  int64 // the next; math.MaxInt64: none
 	blocked  bool  // arrivals had to wait, and are being made up for

@@ -303,7 +303,10 @@ func (l *loop) prepare(r *nativeRun) {
 	if limit == 0 {
 		limit = DefaultInFlightCap
 	}
-	l.limit = portion(limit, l.index, n)
+	l.limit, l.parts = portion(limit, l.index, n), min(limit, n)
+	if l.limit == 0 {
+		return // fewer users than loops: the others have all arrivals
+	}
 	l.riders = riders[:min(len(riders), l.limit)]
 	for i := len(l.riders) - 1; i >= 0; i-- {
 		l.free = append(l.free, l.riders[i])

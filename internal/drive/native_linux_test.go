@@ -107,6 +107,33 @@ func TestNativeArrivalsWaitForAConnection(t *testing.T) {
 	}
 }
 
+// Loops that may have no user take no arrivals.
+func TestNativeWithFewerConnectionsThanLoops(t *testing.T) {
+	once(t)
+	s := get("/")
+	e := nativeEngine(t, Config{Scenario: s, Loops: 4, Target: onReal(t, delayed(time.Millisecond))})
+	for name, load := range map[string]Load{
+		"connections": {Connections: 3}, "in flight": {InFlightCap: 1}, "changed": {Connections: 1, Control: &Throttle{}},
+	} {
+		load.Plan, load.Grace = fixed(t, 50, 400*time.Millisecond), 10*time.Second
+		if load.Control != nil {
+			go func() {
+				for {
+					if _, _, ok := load.Control.AddRate(0); ok {
+						break
+					}
+					time.Sleep(time.Millisecond)
+				}
+				load.Control.AddRate(-0.5)
+			}()
+		}
+		tally, err := e.Drive(t.Context(), load, recorder(s))
+		if want := uint64(20); err != nil || tally.Journeys+tally.Dropped != want && load.Control == nil || tally.Dropped > 0 && load.Connections > 0 || tally.Journeys == 0 {
+			t.Errorf("%s: %+v, %v; want %d journeys", name, tally, err, want)
+		}
+	}
+}
+
 // A stall of the target is in the quantiles of an open load, on a pool that grows and on one that cannot.
 func TestNativeShowsAFreezeOnAnyPool(t *testing.T) {
 	once(t)

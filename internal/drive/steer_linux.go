@@ -42,7 +42,7 @@ func (l *loop) obey(s *setting) {
 		l.count()
 		return
 	}
-	if s.plan == was.plan {
+	if s.plan == was.plan || l.limit == 0 {
 		return
 	}
 	offset, ok := l.cursor.Change(l.part(s.plan))
@@ -62,10 +62,10 @@ func (l *loop) endOf() int64 {
 	return l.start + int64(l.length)
 }
 
-// part is this loop's of a plan: arrival k belongs to loop k mod n.
+// part is this loop's of a plan: arrival k belongs to loop k mod n, of the n that may have users.
 func (l *loop) part(whole *schedule.Plan) *schedule.Plan {
 	p := *whole
-	p.Part, p.Parts = p.Part+uint64(l.index)*max(p.Parts, 1), max(p.Parts, 1)*uint64(len(l.loops))
+	p.Part, p.Parts = p.Part+uint64(l.index)*max(p.Parts, 1), max(p.Parts, 1)*uint64(l.parts)
 	return &p
 }
 
