@@ -172,8 +172,11 @@ func TestJSON(t *testing.T) {
 func TestChangesByHandAreListed(t *testing.T) {
 	run, r := fixed(t)
 	r.Changes = []record.Change{
-		{OffsetS: 3.2, What: record.ChangedUsers, Before: 20, After: 30}, {OffsetS: 4, What: record.ChangedRate, Before: 50, After: 55.5},
-		{OffsetS: 5, What: record.ChangedHold, After: 1}, {OffsetS: 9, What: record.ChangedHold, Before: 1}, {OffsetS: 10, What: record.ChangedMark},
+		{OffsetS: 3.2, What: record.ChangedUsers, Before: 20, After: 30},
+		{OffsetS: 4, What: record.ChangedRate, Before: 50, After: 55.5},
+		{OffsetS: 5, What: record.ChangedHold, After: 1},
+		{OffsetS: 9, What: record.ChangedHold, Before: 1},
+		{OffsetS: 10, What: record.ChangedMark},
 	}
 	var page bytes.Buffer
 	if err := HTML(&page, run, r); err != nil {

@@ -50,25 +50,6 @@ type TrialEnd struct {
 	Late    uint64   `json:"late,omitempty"` // arrivals that waited for a connection
 }
 
-// Change is what a person did to a run in progress.
-type Change struct {
-	OffsetS float64 `json:"offset_s"`
-	What    string  `json:"what"`   // users, rate (per second), held (1 while it is, else 0), mark (a moment, nothing changed)
-	Before  float64 `json:"before"` // old value
-	After   float64 `json:"after"`  // new one
-}
-
-// PhaseHeld is the phase of the frames in which a load was held: it has no load of its own.
-const PhaseHeld = "held"
-
-// What a Change changed.
-const (
-	ChangedUsers = "users"
-	ChangedRate  = "rate"
-	ChangedHold  = "held"
-	ChangedMark  = "mark"
-)
-
 // Load is a closed (Users) or an open (RatePerSecond) load.
 type Load struct {
 	Users         int     `json:"users,omitempty"`

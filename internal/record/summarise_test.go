@@ -297,11 +297,13 @@ func TestSummariseTellsWhatWasDoneByHand(t *testing.T) {
 		"marks only": {[]Event{mark}, []Change{{OffsetS: 1, What: "mark"}}, ""},
 		"one": {
 			[]Event{mark, event(2, EventLoad, Change{What: "users", Before: 3, After: 4})},
-			[]Change{{OffsetS: 1, What: "mark"}, {OffsetS: 2, What: "users", Before: 3, After: 4}}, "changed by hand while it ran:",
+			[]Change{{OffsetS: 1, What: "mark"}, {OffsetS: 2, What: "users", Before: 3, After: 4}},
+			"changed by hand while it ran:",
 		},
 		"more": {
 			[]Event{event(2, EventLoad, Change{What: "held", After: 1}), event(3, EventLoad, Change{What: "held", Before: 1})},
-			[]Change{{OffsetS: 2, What: "held", After: 1}, {OffsetS: 3, What: "held", Before: 1}}, "2 times",
+			[]Change{{OffsetS: 2, What: "held", After: 1}, {OffsetS: 3, What: "held", Before: 1}},
+			"2 times",
 		},
 		"damaged": {[]Event{{OffsetS: 2, Kind: EventLoad, Data: json.RawMessage(`[]`)}}, nil, "was left out"},
 	} {
