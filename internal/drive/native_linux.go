@@ -205,10 +205,6 @@ func (e *Native) Drive(ctx context.Context, load Load, rec *record.Recorder) (Ta
 	load = load.settled()
 	r := &nativeRun{Native: e, load: load, throttle: load.throttle(), rec: rec, clock: rec.Clock(), grace: load.Grace, length: load.For}
 	r.began = r.clock.Now()
-	if err := r.throttle.bind(load, r.clock, r.began, r.rouse); err != nil {
-		return Tally{}, err
-	}
-	defer r.throttle.release()
 	if r.grace == 0 {
 		r.grace = e.script.longest
 	}
@@ -218,6 +214,10 @@ func (e *Native) Drive(ctx context.Context, load Load, rec *record.Recorder) (Ta
 	for _, l := range e.loops {
 		l.prepare(r)
 	}
+	if err := r.throttle.bind(load, r.clock, r.began, r.rouse); err != nil {
+		return Tally{}, err
+	}
+	defer r.throttle.release()
 	var halting sync.WaitGroup
 	halting.Add(1)
 	unwatch := context.AfterFunc(ctx, func() { defer halting.Done(); r.halt() })
