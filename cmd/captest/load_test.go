@@ -123,7 +123,7 @@ func TestLoadsOfTheCommandLine(t *testing.T) {
 	// One connection and a hash of a millisecond: arrivals that come together wait for each other.
 	p = start(t, "run", "--target", cheap(t), "--rate", "20", "--duration", "1s", "--arrivals", "poisson", "--connections", "1", "--limit", "errors<1%")
 	code := p.wait()
-	if r := p.result(); r.Trials[0].Late == 0 || r.Trials[0].Dropped != 0 || !strings.Contains(p.stdout.String(), "arrivals were late") {
+	if r := p.result(); r.Trials[0].Late == nil || *r.Trials[0].Late == 0 || r.Trials[0].Dropped != 0 || !strings.Contains(p.stdout.String(), "arrivals were late") {
 		t.Errorf("exit %d, %+v; want late arrivals and none dropped\n%s", code, r.Trials, p.stdout.String())
 	}
 }

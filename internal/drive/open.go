@@ -51,6 +51,7 @@ func (r *run) open() {
 		}
 		if blocked = blocked && late; blocked {
 			r.late++
+			r.rec.Shard(0).Late()
 		}
 		if intended := a.due; u == nil {
 			r.drop(intended)

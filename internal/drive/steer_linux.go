@@ -3,6 +3,7 @@ package drive
 import (
 	"math"
 
+	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/internal/schedule"
 )
 
@@ -111,7 +112,7 @@ func (l *loop) again(r *rider) {
 	}
 	if r.number >= l.target {
 		for i := range r.conns {
-			l.shut(&r.conns[i])
+			l.shut(&r.conns[i], record.ByCaptest)
 		}
 		return
 	}

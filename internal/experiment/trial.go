@@ -80,9 +80,6 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	sums := x.Recorder.Cut()
 	inFlight := x.Recorder.Snapshot().InFlight
 	end := x.verdict(s, sums, began)
-	if s.whole {
-		end.tally = tally // the load is over
-	}
 	if cause := context.Cause(tctx); cause != nil {
 		end.verdict, end.reasons = verdictInvalid, append(end.reasons, "ended early: "+cause.Error())
 		if exit := (*Exit)(nil); errors.As(cause, &exit) {
@@ -90,7 +87,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 		}
 	}
 	x.remember(index, sums, end)
-	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons, Late: end.tally.Late})
+	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons})
 	if s.release != nil && ctx.Err() == nil {
 		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done})
 	} else {

@@ -47,7 +47,6 @@ type TrialStart struct {
 type TrialEnd struct {
 	Verdict string   `json:"verdict"` // pass, fail, invalid
 	Reasons []string `json:"reasons,omitempty"`
-	Late    uint64   `json:"late,omitempty"` // arrivals that waited for a connection
 }
 
 // Load is a closed (Users) or an open (RatePerSecond) load.

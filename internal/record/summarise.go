@@ -222,7 +222,7 @@ func (s *summary) buildTrial(i int) Trial {
 		t.Phase, t.Load, t.StartS = start.Phase, start.Load, start.offsetS
 	}
 	if end, ok := s.ends[i]; ok {
-		t.Verdict, t.Reasons, t.Late = end.Verdict, end.Reasons, end.Late
+		t.Verdict, t.Reasons = end.Verdict, end.Reasons
 	} else {
 		t.Reasons = []string{"the run ended before the trial was judged"}
 	}
