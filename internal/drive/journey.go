@@ -27,7 +27,7 @@ func (r *run) journey(u *user, intended int64) result {
 		var s *step
 		s, i = r.script.choose(i, u.values.Rand)
 		out := u.send(r.ctx, s, s.timeout, intended, shard)
-		if first && out.sample.Started > 0 && !u.waited {
+		if first && out.sample.Started > 0 && !u.queued {
 			shard.Lag(out.sample.Started - intended)
 		}
 		if out.failed() {
@@ -54,7 +54,7 @@ func (r *run) unprepared(u *user, out result, intended int64, shard *record.Shar
 	x := &out.sample
 	if intended >= 0 {
 		x.Intended = min(intended, x.Started)
-		if !u.waited {
+		if !u.queued {
 			shard.Lag(x.Started - x.Intended)
 		}
 	}

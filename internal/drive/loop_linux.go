@@ -185,7 +185,7 @@ func (l *loop) arrive(due int64) {
 		if r == nil {
 			l.drop(l.arrival)
 		} else {
-			r.waited = l.blocked
+			r.queued = l.blocked
 			l.begin(r, l.arrival)
 		}
 		l.nextArrival()

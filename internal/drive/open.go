@@ -56,7 +56,7 @@ func (r *run) open() {
 		if intended := a.due; u == nil {
 			r.drop(intended)
 		} else {
-			u.waited = blocked
+			u.queued = blocked
 			r.wg.Go(func() {
 				r.account(r.journey(u, intended))
 				idle.put(u)

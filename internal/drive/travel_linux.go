@@ -54,7 +54,7 @@ func (l *loop) send(r *rider) {
 		l.shard.Begin(l.now)
 		if r.first && r.arrival >= 0 {
 			r.sample.Intended = min(r.arrival, l.now)
-			if !r.waited {
+			if !r.queued {
 				l.shard.Lag(l.now - r.sample.Intended)
 			}
 		}
@@ -173,7 +173,7 @@ func (l *loop) unprepared(r *rider) {
 	if x.Error != record.ErrorCanceled {
 		if r.arrival >= 0 {
 			x.Intended = min(r.arrival, x.Started)
-			if !r.waited {
+			if !r.queued {
 				l.shard.Lag(x.Started - x.Intended)
 			}
 		}

@@ -45,7 +45,7 @@ type user struct {
 	waited bool  // making the journey's data had to wait for the ledger
 	sent   int64 // start of its last request, ns since the run began
 	misses int   // journeys that failed at once, in a row
-	waited bool  // its journey's arrival had to wait for a user: what it is late by is not this machine's lag
+	queued bool  // its journey's arrival had to wait for a user: what it is late by is not this machine's lag
 }
 
 // sender is what all users of an engine share.
