@@ -77,8 +77,8 @@ func (l *loop) run() {
 		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(old), 0, 0, 0) }()
 	}
 	defer l.hangUp()
+	l.now = l.clock.Now()
 	for {
-		l.now = l.clock.Now()
 		if l.stop.Load() {
 			l.cancelAll()
 			return
@@ -146,21 +146,25 @@ func (l *loop) tend() (wait int64) {
 	if l.ending {
 		next = l.graceAt
 	}
-	if !l.held() {
-		next = min(next, l.arrival, l.targetAt)
-	}
-	if len(l.naps) > 0 {
-		next = min(next, l.naps[0].due)
-	}
 	for i := range l.timeouts {
 		if d := &l.timeouts[i]; d.head != nil {
 			next = min(next, d.head.due)
 		}
 	}
-	if next == math.MaxInt64 {
+	sending := int64(math.MaxInt64)
+	if !l.held() {
+		sending = min(l.arrival, l.targetAt)
+	}
+	if len(l.naps) > 0 {
+		sending = min(sending, l.naps[0].due)
+	}
+	switch {
+	case sending < next:
+		return max(sending-l.clock.Now(), 0) // what is sent is sent on time, to the microsecond
+	case next == math.MaxInt64:
 		return -1
 	}
-	return max(next-l.clock.Now(), 0)
+	return max(next-l.now, 0)
 }
 
 // arrive begins journeys that are due. Each goes to the rider who was free last, so that as few connections as possible
