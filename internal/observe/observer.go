@@ -34,9 +34,11 @@ type Observer struct {
 	scrapers []*scraper // of the services that have metrics, in target order
 	machine  *machine
 	self     *self
+	target   *processes // nil: none of the target's services run here
 
-	mu   sync.Mutex
-	host record.HostReading
+	mu    sync.Mutex
+	host  record.HostReading
+	procs map[string]record.ProcessReading // latest, by service
 }
 
 // New makes an Observer; Run starts it.
@@ -50,7 +52,7 @@ func New(c Config) *Observer {
 	if c.Guard == nil {
 		c.Guard = &targets.Guard{}
 	}
-	o := &Observer{c: c, machine: newMachine(), self: newSelf(c.Clock)}
+	o := &Observer{c: c, machine: newMachine(), self: newSelf(c.Clock), target: newProcesses(c.Target)}
 	if c.Target == nil {
 		return o
 	}
@@ -71,6 +73,7 @@ func (o *Observer) Run(ctx context.Context) {
 			every(ctx, o.c.Every, func() { s.once(ctx) })
 		})
 	}
+	wg.Go(func() { every(ctx, o.c.Every, o.readProcesses) })
 	every(ctx, o.c.Every, o.readHost)
 	wg.Wait()
 }
@@ -98,6 +101,31 @@ func (o *Observer) readHost() {
 	if o.c.Folder != nil {
 		o.c.Folder.Host(h)
 	}
+}
+
+func (o *Observer) readProcesses() {
+	all := o.target.read(offset(o.c.Clock))
+	if len(all) == 0 {
+		return
+	}
+	latest := make(map[string]record.ProcessReading, len(all))
+	for _, p := range all {
+		latest[p.Service] = p
+		if o.c.Folder != nil {
+			o.c.Folder.Process(p)
+		}
+	}
+	o.mu.Lock()
+	o.procs = latest
+	o.mu.Unlock()
+}
+
+// Process is the latest look at a service's processes; false when it does not run here, or cannot be seen.
+func (o *Observer) Process(service string) (record.ProcessReading, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, ok := o.procs[service]
+	return p, ok && p.Error == ""
 }
 
 // Host is the latest reading of the machine and of captest itself; nil fields are unknown.

@@ -94,6 +94,29 @@ type HostReading struct {
 	RetransSegs         *float64 `json:"retrans_segs"`
 }
 
+// ProcessReading is a service on captest's own machine as the kernel sees it, a line of metrics.jsonl with kind "process". nil is
+// unknown; sums are over all of the service's processes.
+type ProcessReading struct {
+	OffsetS float64 `json:"offset_s"`
+	Service string  `json:"service"`
+	Name    string  `json:"name,omitempty"` // of the program
+	PIDs    []int   `json:"pids,omitempty"`
+	Error   string  `json:"error,omitempty"` // why the rest is unknown
+
+	CPUSeconds           *float64 `json:"cpu_seconds"`            // since the processes began
+	BusiestThreadPercent *float64 `json:"busiest_thread_percent"` // of one core, since the reading before
+	RSSBytes             *float64 `json:"rss_bytes"`
+	Threads              *float64 `json:"threads"`
+	FDs                  *float64 `json:"fds"`
+	FDLimit              *float64 `json:"fd_limit"`     // of the process with the lowest
+	AcceptQueue          *float64 `json:"accept_queue"` // connections that nobody has accepted yet
+
+	TimeWaitCallers *float64 `json:"time_wait_callers"` // sockets in TIME_WAIT at the callers' end: they closed first
+
+	Inbound  map[string]int            `json:"inbound,omitempty"`  // TCP state → sockets at the service's own port
+	Outbound map[string]map[string]int `json:"outbound,omitempty"` // service or "port N" → TCP state → sockets
+}
+
 // NewEvent makes an event; data is the kind's own structure, nil for none. Trial is -1 when it belongs to none.
 func NewEvent(offsetS float64, kind EventKind, trial int, text string, data any) (Event, error) {
 	e := Event{OffsetS: offsetS, Kind: kind, Trial: trial, Text: text}

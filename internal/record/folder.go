@@ -30,6 +30,7 @@ const (
 	kindScrape = "scrape"
 	kindProbe  = "probe"
 	kindHost   = "host"
+	kindProc   = "process"
 	kindLedger = "block"
 )
 
@@ -133,6 +134,9 @@ func (f *Folder) Probe(p Probe) { f.append(f.metrics, kindProbe, p) }
 
 // Host appends to metrics.jsonl.
 func (f *Folder) Host(h HostReading) { f.append(f.metrics, kindHost, h) }
+
+// Process appends to metrics.jsonl.
+func (f *Folder) Process(p ProcessReading) { f.append(f.metrics, kindProc, p) }
 
 // Reserve appends to ledger.jsonl and returns once it is on the disk: only then may identities of the block be used.
 func (f *Folder) Reserve(b LedgerBlock) error {

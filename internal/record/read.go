@@ -20,6 +20,7 @@ type Run struct {
 	Scrapes  []Scrape
 	Probes   []Probe
 	Hosts    []HostReading
+	Procs    []ProcessReading
 	Warnings []string // damaged lines, missing files: what the reader of a report must know
 	CutShort bool     // no end event: captest was killed
 }
@@ -102,6 +103,8 @@ func (run *Run) addMetric(kind string, line []byte) error {
 		return appendDecoded(&run.Probes, line)
 	case kindHost:
 		return appendDecoded(&run.Hosts, line)
+	case kindProc:
+		return appendDecoded(&run.Procs, line)
 	}
 	return fmt.Errorf("unknown kind %q", kind)
 }
