@@ -24,7 +24,8 @@ var allowed = map[string][]string{
 	"internal/observe":          {"targets", "internal/record"},
 	"internal/drive":            {"scenarios", "targets", "internal/schedule", "internal/record"},
 	"internal/experiment":       {"internal/schedule", "internal/drive", "internal/record", "internal/observe", "scenarios", "targets"},
-	"internal/diagnose":         {"internal/record"},
+	"internal/queueing":         {},
+	"internal/diagnose":         {"internal/record", "internal/queueing"},
 	"internal/gate":             {"internal/record", "internal/diagnose", "scenarios"},
 	"report":                    {"internal/record", "internal/diagnose", "internal/gate"},
 	"internal/tui":              {"internal/record", "internal/diagnose"},
@@ -41,6 +42,7 @@ var allowed = map[string][]string{
 // forbidden are parts of the standard library that would give a room powers it must not have.
 var forbidden = map[string][]string{
 	"internal/schedule": {"os", "net", "net/http"},
+	"internal/queueing": {"os", "net", "net/http", "time"},
 	"internal/diagnose": {"os", "net", "net/http"},
 	"internal/gate":     {"os", "net", "net/http"},
 }
