@@ -211,6 +211,7 @@ func (e *Native) Drive(ctx context.Context, load Load, rec *record.Recorder) (Ta
 	if load.Plan != nil && r.length == 0 {
 		r.length = load.Plan.Length()
 	}
+	e.reserveDescriptors(&load)
 	for _, l := range e.loops {
 		l.prepare(r)
 	}
@@ -240,6 +241,26 @@ func (e *Native) Drive(ctx context.Context, load Load, rec *record.Recorder) (Ta
 		t.LastSent = max(t.LastSent, time.Duration(l.lastSent))
 	}
 	return t, r.fatal
+}
+
+// reserveDescriptors has the kernel make room for the load's connections in this process's table of descriptors. It doubles the
+// table whenever it is full, and where a process has several threads the one that asks then waits for all processors to have
+// passed through the scheduler: tens of milliseconds, in the middle of a load, on a busy machine far more. Where there is no
+// room the connection that finds none says so.
+func (e *Native) reserveDescriptors(load *Load) {
+	n := max(load.Users, load.Connections)
+	if load.Ramp != nil {
+		n = max(n, load.Ramp.Peak())
+	}
+	if load.Plan != nil && n == 0 {
+		if n = load.InFlightCap; n == 0 {
+			n = DefaultInFlightCap
+		}
+	}
+	const others = 64 // descriptors that are no connection of the load
+	if fd, err := unix.FcntlInt(uintptr(e.loops[0].ep), unix.F_DUPFD_CLOEXEC, n*len(e.endpoints)+others); err == nil {
+		_ = unix.Close(fd)
+	}
 }
 
 // open takes what a loop needs of the kernel for as long as the engine lives, so that no load can find it wanting.

@@ -18,7 +18,7 @@ import (
 // Limits of one look at the target's processes, so that looking stays cheap beside what is looked at.
 const (
 	mostThreads     = 512  // threads of a service whose CPU time is read one by one
-	mostDescriptors = 8192 // descriptors of a service whose targets are read
+	mostDescriptors = 1024 // descriptors of a service whose targets are read
 	mostPeers       = 16   // peers of a service that are counted by name
 	lookShare       = 0.02 // share of the time that looking may take
 )
@@ -29,15 +29,16 @@ const (
 type processes struct {
 	fs       procfs.FS
 	services []*watched
-	peers    map[uint64]string // port → service that listens there
-	next     time.Time         // no look before
+	peers    map[uint16]string // port → service that listens there
+	table    socketTable
+	next     time.Time // no look before
 }
 
 // watched is a service on this machine.
 type watched struct {
 	name  string
 	host  netip.Addr // invalid: any of loopback
-	port  uint64
+	port  uint16
 	inode uint64 // of the listening socket, when pids was found
 	pids  []int
 	// Of each thread, CPU seconds at the last look.
@@ -51,7 +52,7 @@ func newProcesses(t *targets.Target) *processes {
 	if err != nil || t == nil {
 		return nil
 	}
-	p := &processes{fs: fs, peers: map[uint64]string{}}
+	p := &processes{fs: fs, peers: map[uint16]string{}}
 	for _, s := range t.Services {
 		if w := watchService(s); w != nil {
 			p.services = append(p.services, w)
@@ -78,7 +79,7 @@ func watchService(s targets.Service) *watched {
 	if err != nil {
 		return nil
 	}
-	w := &watched{name: s.Name, port: port}
+	w := &watched{name: s.Name, port: uint16(port)}
 	if u.Hostname() == "localhost" {
 		return w
 	}
@@ -105,59 +106,13 @@ func ours(a netip.Addr) bool {
 	})
 }
 
-// socket is a line of /proc/net/tcp.
-type socket struct {
-	local                 netip.Addr
-	localPort, remotePort uint64
-	state                 string
-	acceptQueue, inode    uint64
-}
-
-// Names of the states of a TCP socket, by number (include/net/tcp_states.h of Linux).
-var tcpStates = [...]string{
-	"", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECV",
-}
-
-// sockets of this network namespace, over IPv4 and IPv6.
-func (p *processes) sockets() (all []socket, err error) {
-	for _, read := range []func() (procfs.NetTCP, error){
-		//lint:ignore SA1019 the netlink client it names is a dependency more for the same table
-		p.fs.NetTCP,
-		//lint:ignore SA1019 as above
-		p.fs.NetTCP6,
-	} {
-		lines, e := read()
-		if e != nil {
-			err = e // a machine without IPv6 has no such file
-			continue
-		}
-		for _, x := range lines {
-			s := socket{localPort: x.LocalPort, remotePort: x.RemPort, inode: x.Inode}
-			if x.St < uint64(len(tcpStates)) {
-				s.state = tcpStates[x.St]
-			}
-			if a, ok := netip.AddrFromSlice(x.LocalAddr); ok {
-				s.local = a.Unmap()
-			}
-			if s.state == "LISTEN" {
-				s.acceptQueue = x.RxQueue // of a listening socket: connections nobody has accepted
-			}
-			all = append(all, s)
-		}
-	}
-	if len(all) > 0 {
-		err = nil
-	}
-	return all, err
-}
-
 // read looks at every service. It gives nothing when the last look was so costly that it is too early for another.
 func (p *processes) read(offsetS float64) (out []record.ProcessReading) {
 	began := time.Now()
 	if p == nil || began.Before(p.next) {
 		return nil
 	}
-	all, err := p.sockets()
+	all, err := p.table.read()
 	for _, w := range p.services {
 		r := record.ProcessReading{OffsetS: offsetS, Service: w.name}
 		if err != nil {
@@ -172,14 +127,14 @@ func (p *processes) read(offsetS float64) (out []record.ProcessReading) {
 }
 
 func (p *processes) readService(w *watched, all []socket, r *record.ProcessReading) {
-	listening := slices.IndexFunc(all, w.listens)
-	if listening < 0 {
+	at := slices.IndexFunc(all, w.listens)
+	if at < 0 {
 		w.pids, w.inode = nil, 0
-		r.Error = "nothing listens on port " + strconv.FormatUint(w.port, 10)
+		r.Error = "nothing listens on port " + strconv.Itoa(int(w.port))
 		return
 	}
-	s := all[listening]
-	r.AcceptQueue = known(float64(s.acceptQueue))
+	s := all[at]
+	r.AcceptQueue = known(float64(s.queue))
 	if s.inode != w.inode || !p.alive(w) {
 		w.pids, w.inode, w.threads = p.holders(s.inode), s.inode, nil
 	}
@@ -193,7 +148,7 @@ func (p *processes) readService(w *watched, all []socket, r *record.ProcessReadi
 }
 
 func (w *watched) listens(s socket) bool {
-	if s.state != "LISTEN" || s.localPort != w.port {
+	if s.state != listening || s.localPort != w.port {
 		return false
 	}
 	a := s.local
@@ -322,15 +277,15 @@ func (p *processes) countSockets(w *watched, all []socket, inodes map[uint64]boo
 	defer func() { r.TimeWaitCallers = known(float64(callers)) }()
 	for _, s := range all {
 		switch {
-		case s.state == "LISTEN":
+		case s.state == listening:
 		case s.localPort == w.port:
-			r.Inbound[s.state]++
-		case s.remotePort == w.port && s.state == "TIME_WAIT":
+			r.Inbound[s.state.String()]++
+		case s.remotePort == w.port && s.state == timeWait:
 			callers++
 		case inodes[s.inode] && s.inode != 0:
 			peer, known := p.peers[s.remotePort]
 			if !known {
-				peer = "port " + strconv.FormatUint(s.remotePort, 10)
+				peer = "port " + strconv.Itoa(int(s.remotePort))
 			}
 			if r.Outbound[peer] == nil {
 				if len(r.Outbound) >= mostPeers {
@@ -340,7 +295,7 @@ func (p *processes) countSockets(w *watched, all []socket, inodes map[uint64]boo
 					r.Outbound[peer] = map[string]int{}
 				}
 			}
-			r.Outbound[peer][s.state]++
+			r.Outbound[peer][s.state.String()]++
 		}
 	}
 }
