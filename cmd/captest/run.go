@@ -184,6 +184,8 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	closeScreen()
 	stopBackground()
 	wg.Wait()
+	engine.Close()
+	debug.FreeOSMemory() // a page is made of a long run's frames: not on top of what sending needed
 	stack.stop()
 	writeEnd(folder, clock, runErr)
 	if err := folder.Close(); err != nil {

@@ -143,11 +143,11 @@ func TestAChangeByHandIsSeenWrittenAndTold(t *testing.T) {
 }
 
 func TestAnOpenLoadIsTurnedByPercent(t *testing.T) {
-	plan, err := schedule.Fixed(100, time.Second, schedule.Constant, 1)
+	plan, err := schedule.Fixed(100, 4*time.Second, schedule.Constant, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, res := fixedRun(t, &Fixed{Plan: plan, For: time.Second, RatePerSecond: 100}, func(c *Control, r *record.Recorder) {
+	_, res := fixedRun(t, &Fixed{Plan: plan, For: 4 * time.Second, RatePerSecond: 100}, func(c *Control, r *record.Recorder) {
 		sees(t, r, "the rate", func(s *record.Snapshot) bool { return s.Load.RatePerSecond == 100 && s.Steer == record.ChangedRate })
 		if err := c.Turn(-10); err != nil {
 			t.Error(err)
