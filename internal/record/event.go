@@ -67,6 +67,7 @@ type Probe struct {
 	Ms         float64 `json:"ms"`
 	Error      string  `json:"error,omitempty"`     // ErrorClass name
 	Redialled  bool    `json:"redialled,omitempty"` // the kept connection had broken and was opened anew for this probe
+	Step       string  `json:"step,omitempty"`      // of a functional probe: which of the scenario's steps
 }
 
 // Scrape is one reading of one service's metrics, a line of metrics.jsonl with kind "scrape". A scrape that failed or hung is data.

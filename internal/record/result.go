@@ -181,38 +181,6 @@ type Percentiles struct {
 	Max  *float64 `json:"max"`
 }
 
-// Recovery classes (measurement of what happens after the load is gone).
-const (
-	SelfHealing  = "SELF_HEALING"
-	Slow         = "SLOW"
-	Degraded     = "DEGRADED"
-	Stuck        = "STUCK"
-	StuckRestart = "STUCK_NEEDS_RESTART"
-	Crashed      = "CRASHED"
-	NotTested    = "NOT_TESTED"
-)
-
-// Recovery says whether the service came back after the overload.
-type Recovery struct {
-	Class                  string   `json:"class"`
-	SubClass               string   `json:"sub_class,omitempty"` // total, deceptive, connection-scoped, endpoint-scoped
-	Seconds                *float64 `json:"seconds"`             // from the last request sent to the start of the first good window
-	ExpectedDrainSeconds   *float64 `json:"expected_drain_seconds"`
-	HealthDeceptionSeconds *float64 `json:"health_deception_seconds"`
-	Leaks                  []Leak   `json:"leaks"`
-	WatchedSeconds         float64  `json:"watched_seconds"`
-	Summary                string   `json:"summary"` // one sentence for people
-}
-
-// Leak is something that did not return to its baseline after the load.
-type Leak struct {
-	What    string   `json:"what"`
-	Where   string   `json:"where"`
-	Before  float64  `json:"before"`
-	After   float64  `json:"after"`
-	Per1000 *float64 `json:"per_1000_requests"`
-}
-
 // Connections of both sides.
 type Connections struct {
 	Client ClientConnections            `json:"client"`

@@ -170,8 +170,8 @@ func (s *summary) events(r *Result) {
 	if r.Capacity.LatencyAt == nil {
 		r.Capacity.LatencyAt = []LatencyAt{}
 	}
-	if r.Recovery != nil && r.Recovery.Leaks == nil {
-		r.Recovery.Leaks = []Leak{}
+	if r.Recovery != nil {
+		r.Recovery.fill()
 	}
 	if r.Baseline != nil && r.Baseline.Notes == nil {
 		r.Baseline.Notes = []string{}
