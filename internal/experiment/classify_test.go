@@ -82,7 +82,7 @@ func TestClassify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			a := Aftermath{
-				Base: Quiet{MedianMs: 250, P95Ms: 280, N: 10}, Probes: history(tt.seconds, tt.state), ReleasedS: 100,
+				Base: map[string]Quiet{"": {MedianMs: 250, P95Ms: 280, N: 10}}, Probes: history(tt.seconds, tt.state), ReleasedS: 100, MinProbes: 5,
 				NowS: 100 + float64(tt.seconds), ExpectedDrain: tt.drain, WindowS: 5, RelapseS: 5, MaxS: 60,
 			}
 			got := a.Classify()

@@ -28,10 +28,6 @@ func ParseEffort(s string) (Effort, error) {
 type pace struct {
 	minTrial, maxTrial time.Duration // measured part of a closed level
 	completions        float64       // wanted per level: n of measurement 3.2(a) for the throughput's resolution
-	overload           time.Duration // how long the overload is held
-	window             time.Duration // of good probes that counts as recovered
-	relapse            time.Duration // watched after the first good window
-	watch              time.Duration // longest recovery watch
 	probes             int           // quiet probes that make the baseline
 }
 
@@ -40,15 +36,15 @@ type pace struct {
 var paces = map[Effort]pace{
 	Quick: {
 		minTrial: 6 * time.Second, maxTrial: 12 * time.Second, completions: 80,
-		overload: 15 * time.Second, window: 5 * time.Second, relapse: 5 * time.Second, watch: 60 * time.Second, probes: 10,
+		probes: 10,
 	},
 	Standard: {
 		minTrial: 15 * time.Second, maxTrial: 40 * time.Second, completions: 200,
-		overload: 30 * time.Second, window: 10 * time.Second, relapse: 30 * time.Second, watch: 120 * time.Second, probes: 20,
+		probes: 20,
 	},
 	Thorough: {
 		minTrial: 30 * time.Second, maxTrial: 150 * time.Second, completions: 800,
-		overload: 60 * time.Second, window: 10 * time.Second, relapse: 30 * time.Second, watch: 300 * time.Second, probes: 40,
+		probes: 40,
 	},
 }
 

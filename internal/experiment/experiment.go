@@ -26,7 +26,7 @@ type Config struct {
 	Guard    *targets.Guard
 	Limits   []scenarios.Limit
 	Engine   drive.Engine
-	Prober   *drive.Prober
+	Prober   Prober
 	Recorder *record.Recorder
 	Folder   *record.Folder
 	Observer *observe.Observer
@@ -37,6 +37,8 @@ type Config struct {
 	Baseline *targets.Baseline // nil for none
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
+	// Latest reads a service's gauges; nil is Observer.Latest.
+	Latest func(service string) (record.Scrape, bool)
 }
 
 // Plan names as run.json carries them.
@@ -51,11 +53,16 @@ var ErrInterrupted = errors.New("interrupted")
 // experiment is one run in progress.
 type experiment struct {
 	Config
-	pace     pace
-	progress *progress
-	levels   []Level
-	trials   int
-	base     Quiet
+	pace       pace
+	progress   *progress
+	levels     []Level
+	trials     int
+	base       Quiet            // of the first step
+	bases      map[string]Quiet // of every step
+	readings   *readings
+	quietSpan  Span    // when the target was idle, before any load
+	overloadMs float64 // mean response time under the patient overload
+	triggers   []record.Trigger
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
@@ -102,9 +109,17 @@ func (x *experiment) capacityPlan(ctx context.Context) error {
 	if err := x.preflight(ctx); err != nil {
 		return err
 	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	x.readings = x.collect(reading)
+	began := x.now().Seconds()
 	if err := x.quietBaseline(ctx); err != nil {
 		return err
 	}
+	if err := x.rest(ctx, began); err != nil {
+		return err
+	}
+	x.quietSpan = Span{began, x.now().Seconds()}
 	err := x.ramp(ctx)
 	if errors.Is(err, errGone) {
 		return x.watchTheGone(ctx)

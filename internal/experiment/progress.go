@@ -97,20 +97,20 @@ func (p *progress) after() time.Duration {
 	if e.probes == 0 {
 		e = paces[Quick]
 	}
+	care, ok := recoveryPaces[p.c.Effort]
+	if !ok {
+		care = recoveryPaces[Quick]
+	}
 	level := e.maxTrial + 2*time.Second
-	recovery := e.window + e.relapse + 5*time.Second
-	overload := e.overload + 3*time.Second
 	switch p.phase {
 	case "preflight", "quiet":
-		return 5*level + overload + recovery
+		return 5*level + care.usual()
 	case "baseline":
-		return 4*level + overload + recovery
-	case "ramp", "drain":
-		return 2*level + overload + recovery
+		return 4*level + care.usual()
+	case "ramp":
+		return 2*level + care.usual()
 	case "level":
-		return overload + recovery
-	case "overload":
-		return recovery
+		return care.usual()
 	}
 	return 0
 }

@@ -34,7 +34,8 @@ type trialSpec struct {
 type trialRun struct {
 	inFlight int // when the load ended
 	sums     record.TrialSums
-	done     <-chan struct{} // closed when nothing is in flight any more
+	done     <-chan struct{}    // closed when nothing is in flight any more
+	tally    func() drive.Tally // what was sent in all, once done
 }
 
 type trialEnd struct {
@@ -89,7 +90,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	x.remember(index, sums, end)
 	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons})
 	if s.release != nil && ctx.Err() == nil {
-		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done})
+		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done, tally: func() drive.Tally { return tally }})
 	} else {
 		x.progress.enter("drain", "waiting for what is in flight", 0)
 		x.Recorder.Enter(record.Mark{Trial: -1, Phase: "drain"})
