@@ -61,13 +61,17 @@ const slackMs = 5
 // a relapse behind it. Source: measurement 4.3.
 func (a Aftermath) judge() watchVerdict {
 	f := a.after("functional")
+	conns := map[string]bool{}
+	for _, p := range f {
+		conns[p.Connection] = true
+	}
 	for i := range f {
 		start := f[i].OffsetS
 		end := start + a.WindowS
 		if a.NowS < end {
 			break // the window is not full yet
 		}
-		if !a.good(f[i:], end) || relapsed(f[i:], end, end+a.RelapseS) {
+		if !a.good(f[i:], end, len(conns)) || relapsed(f[i:], end, end+a.RelapseS) {
 			continue
 		}
 		settled := a.NowS >= end+a.RelapseS && !a.open(start, end+a.RelapseS)
@@ -103,12 +107,9 @@ func (a Aftermath) after(kind string) []record.Probe {
 
 // good wants enough probes of every step until then, each a success, some of them on either kind of connection, and each step as
 // fast as when it was quiet.
-func (a Aftermath) good(f []record.Probe, until float64) bool {
+func (a Aftermath) good(f []record.Probe, until float64, conns int) bool {
 	ms := map[string][]float64{}
-	conns, seen := map[string]bool{}, map[string]bool{}
-	for _, p := range f {
-		conns[p.Connection] = true
-	}
+	seen := map[string]bool{}
 	for _, p := range f {
 		if p.OffsetS >= until {
 			break
@@ -119,7 +120,7 @@ func (a Aftermath) good(f []record.Probe, until float64) bool {
 		ms[p.Step] = append(ms[p.Step], p.Ms)
 		seen[p.Connection] = true
 	}
-	if len(seen) < len(conns) {
+	if len(seen) < conns {
 		return false
 	}
 	for step, base := range a.Base {

@@ -61,9 +61,10 @@ type watch struct {
 	ctx  context.Context //nolint:containedctx // a watch is a background activity with one lifetime
 }
 
-// probeInterval keeps the functional probes of a healthy target below a quarter of one connection's time each.
+// probeInterval keeps the functional probes of a healthy target below 0.3 of one connection's time each. Below one second, so
+// that a recovery is known to ±1 s.
 func probeInterval(medianMs float64) time.Duration {
-	return clamp(time.Duration(4*medianMs)*time.Millisecond, time.Second, 10*time.Second)
+	return clamp(time.Duration(3.6*medianMs)*time.Millisecond, 900*time.Millisecond, 10*time.Second)
 }
 
 func (x *experiment) watch(ctx context.Context) *watch {
