@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/captest/captest/internal/drive"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/internal/schedule"
 )
@@ -129,9 +130,10 @@ func (t *recoveryTest) triggerAt(ctx context.Context, share float64, base map[st
 	x := record.Trigger{Clients: Patient, BackgroundPercent: ref(100 * share)}
 	err = t.pull(ctx, trialSpec{
 		phase: "overload", measured: t.pace.patient,
-		load: arrivals(1, schedule.Stage{From: over, To: over, For: t.pace.patient}, schedule.Stage{From: kept, To: kept, For: longestWatch}),
-		mark: record.Load{RatePerSecond: over, Arrivals: string(schedule.Slotted)},
-		note: fmt.Sprintf("%.3g/s, then %.3g/s kept up", over, kept),
+		pause: &drive.Throttle{},
+		load:  arrivals(1, schedule.Stage{From: over, To: over, For: t.pace.patient}, schedule.Stage{From: kept, To: kept, For: longestWatch}),
+		mark:  record.Load{RatePerSecond: over, Arrivals: string(schedule.Slotted)},
+		note:  fmt.Sprintf("%.3g/s, then %.3g/s kept up", over, kept),
 	}, x, base)
 	if err != nil {
 		return "", err

@@ -237,8 +237,13 @@ func TestRisingP(t *testing.T) {
 		x    []float64
 		want float64
 	}{
-		{[]float64{1, 2, 3, 4}, 1.0 / 24}, {[]float64{1, 2, 3, 4, 5}, 1.0 / 120}, {[]float64{1, 2, 3, 5, 4}, 5.0 / 120},
-		{[]float64{5, 4, 3, 2, 1}, 1}, {[]float64{1, 1, 1}, 1}, {[]float64{1}, 1}, {nil, 1},
+		{[]float64{1, 2, 3, 4}, 1.0 / 24},
+		{[]float64{1, 2, 3, 4, 5}, 1.0 / 120},
+		{[]float64{1, 2, 3, 5, 4}, 5.0 / 120},
+		{[]float64{5, 4, 3, 2, 1}, 1},
+		{[]float64{1, 1, 1}, 1},
+		{[]float64{1}, 1},
+		{nil, 1},
 	} {
 		if got := risingP(tt.x); math.Abs(got-tt.want) > 1e-12 {
 			t.Errorf("risingP(%v) = %v, want %v", tt.x, got, tt.want)

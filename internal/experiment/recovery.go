@@ -159,6 +159,7 @@ func (t *recoveryTest) pull(ctx context.Context, spec trialSpec, x record.Trigge
 		}
 		x = t.aftermath(ctx, w, run, x, base)
 		if x.BackgroundPercent != nil {
+			t.endGently(ctx, spec.pause)
 			enough(errEnough)
 		}
 	}
@@ -180,6 +181,17 @@ func (t *recoveryTest) pull(ctx context.Context, spec trialSpec, x record.Trigge
 	}
 	t.triggers = append(t.triggers, x)
 	return err
+}
+
+// endGently lets what is in flight of a held load be answered, for as long as patient clients would wait.
+func (t *recoveryTest) endGently(ctx context.Context, load *drive.Throttle) {
+	if load == nil || !load.Hold(true) {
+		return
+	}
+	until := t.now() + t.longest()
+	for sleep(ctx, 1100*time.Millisecond) == nil && t.now() < until && t.Recorder.Snapshot().InFlight > 0 {
+		continue
+	}
 }
 
 // errEnough ends a load whose effect is known.

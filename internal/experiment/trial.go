@@ -27,6 +27,7 @@ type trialSpec struct {
 	warm, measured time.Duration // measured 0: the load ends by count
 	whole          bool          // count until the last answer is in, not only until the load ends
 	note           string
+	pause          *drive.Throttle   // holds the load without being offered to a person; nil for none
 	release        func(t *trialRun) // called when the load has ended, before what is in flight has finished
 }
 
@@ -58,10 +59,14 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	began := x.now()
 	var tally drive.Tally
 	var driveErr error
+	load := s.load
+	if s.pause != nil {
+		load.Control = s.pause
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tally, driveErr = x.Engine.Drive(tctx, s.load, x.Recorder)
+		tally, driveErr = x.Engine.Drive(tctx, load, x.Recorder)
 	}()
 
 	over := x.steered(s, index)
