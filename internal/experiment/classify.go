@@ -26,7 +26,10 @@ func (a Aftermath) Classify() record.Trigger {
 		t.Class, t.Summary = record.Slow, fmt.Sprintf("answers as before the load again after %.1f s", v.seconds)
 		if v.seconds <= max(10, 2*a.ExpectedDrain) {
 			t.Class = record.SelfHealing
-		} else if t.Timer = a.timer(v.seconds); t.Timer != nil {
+		} else if !a.Background {
+			t.Timer = a.timer(v.seconds)
+		}
+		if t.Timer != nil {
 			t.Summary += fmt.Sprintf("; that is the length of a timer: %.4g s, %s", t.Timer.Seconds, t.Timer.What)
 		}
 		a.restarted(&t, v)
@@ -205,7 +208,13 @@ func Combine(triggers []record.Trigger) record.Recovery {
 		r.Summary = "no overload was tried"
 		return r
 	}
-	worst := slices.MaxFunc(triggers, func(a, b record.Trigger) int {
+	counting := slices.DeleteFunc(slices.Clone(triggers), func(t record.Trigger) bool {
+		return t.BackgroundPercent != nil && *t.BackgroundPercent > 0 && slices.Index(severity, t.Class) < slices.Index(severity, record.Metastable)
+	}) // how long a queue takes to drain under load is no time to recover
+	if len(counting) == 0 {
+		counting = triggers
+	}
+	worst := slices.MaxFunc(counting, func(a, b record.Trigger) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(severity, a.Class), slices.Index(severity, b.Class)),
 			cmp.Compare(value(a.Seconds), value(b.Seconds)))

@@ -54,6 +54,7 @@ var ErrInterrupted = errors.New("interrupted")
 type experiment struct {
 	Config
 	pace       pace
+	care       recoveryPace
 	progress   *progress
 	levels     []Level
 	trials     int
@@ -71,7 +72,7 @@ type experiment struct {
 // Run carries the whole plan out and returns when the target is quiet again. ErrInterrupted and *UnreachableError and
 // *PreflightError are told apart by the caller; whatever happened before an error is in the run folder already.
 func Run(ctx context.Context, c Config) error {
-	x := &experiment{Config: c, pace: paces[c.Effort], progress: newProgress(c)}
+	x := &experiment{Config: c, pace: paces[c.Effort], care: c.Effort.recovery(), progress: newProgress(c)}
 	if x.pace.probes == 0 {
 		x.pace = paces[Quick]
 	}

@@ -25,12 +25,13 @@ const (
 	hysteresisP     = 0.01
 )
 
-// Compare holds the ladder down against the ladder up, rung by rung. Found: two rungs or more are slower by a quarter, or carry a
-// twentieth less, and the seconds behind them differ by more than chance. Caches warm on the way down, which only helps.
+// Compare holds the ladder down against the ladder up, rung by rung. Found: two rungs or more are slower by a quarter, or two or
+// more carry a twentieth less, or one a tenth less, and the seconds behind it differ by more than chance. The test takes all rungs,
+// not those that look worse: a choice made by looking would find too much. Caches warm on the way down, which only helps.
 func Compare(up, down []Rung) *record.Hysteresis {
 	h := &record.Hysteresis{Levels: []record.HysteresisLevel{}}
-	var slow, less strata
-	worse, post := 0, false
+	var slow, less, post strata
+	slower, lesser, posts := 0, 0, 0
 	var apart, sum float64
 	for _, u := range up {
 		i := slices.IndexFunc(down, func(d Rung) bool { return d.Percent == u.Percent })
@@ -49,27 +50,33 @@ func Compare(up, down []Rung) *record.Hysteresis {
 		if l.UpPerSecond > 0 {
 			l.ThroughputRatio = ref(l.DownPerSecond / l.UpPerSecond)
 		}
-		isSlow := l.LatencyRatio != nil && *l.LatencyRatio > worseLatency
-		isLess := l.ThroughputRatio != nil && *l.ThroughputRatio < worseThroughput
-		if isSlow {
-			slow.add(thinned(d.MedianMs), thinned(u.MedianMs))
+		slow.add(thinned(d.MedianMs), thinned(u.MedianMs))
+		less.add(thinned(u.PerSecond), thinned(d.PerSecond))
+		if l.LatencyRatio != nil && *l.LatencyRatio > worseLatency {
+			slower, l.Worse = slower+1, true
 		}
-		if isLess {
-			less.add(thinned(u.PerSecond), thinned(d.PerSecond))
-			post = post || *l.ThroughputRatio < worsePost
-		}
-		if l.Worse = isSlow || isLess; l.Worse {
-			worse++
+		if l.ThroughputRatio != nil && *l.ThroughputRatio < worseThroughput {
+			lesser, l.Worse = lesser+1, true
+			if *l.ThroughputRatio < worsePost {
+				posts++
+				post.add(thinned(u.PerSecond), thinned(d.PerSecond))
+			}
 		}
 		h.Levels = append(h.Levels, l)
 	}
 	if sum > 0 {
 		h.Area = ref(apart / sum)
 	}
-	if worse > 0 {
-		h.P = ref(min(1, 2*min(slow.p(), less.p()))) // two questions were asked
-		h.Found = (worse >= worseRungs || post) && *h.P < hysteresisP
+	const questions = 3 // Bonferroni
+	for _, q := range []struct {
+		asked bool
+		p     float64
+	}{{slower >= worseRungs, slow.p()}, {lesser >= worseRungs, less.p()}, {posts > 0, post.p()}} {
+		if p := min(1, questions*q.p); q.asked && (h.P == nil || p < *h.P) {
+			h.P = ref(p)
+		}
 	}
+	h.Found = h.P != nil && *h.P < hysteresisP
 	return h
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/captest/captest/internal/drive"
@@ -31,7 +32,7 @@ func (t *recoveryTest) ladder(ctx context.Context, phase string, order []float64
 		w := t.watch(ctx)
 		from := t.now().Seconds() + rungWarm.Seconds()
 		w.functional(t.probeTimeout(t.bases))
-		_, _, err := t.trial(ctx, trialSpec{
+		_, end, err := t.trial(ctx, trialSpec{
 			phase: phase, warm: rungWarm, measured: t.pace.rung,
 			load: arrivals(uint64(percent), schedule.Stage{From: rate, To: rate, For: whole}),
 			mark: record.Load{RatePerSecond: rate, Arrivals: string(schedule.Slotted)},
@@ -45,6 +46,10 @@ func (t *recoveryTest) ladder(ctx context.Context, phase string, order []float64
 		t.endS = t.now().Seconds()
 		if err != nil {
 			return err
+		}
+		if end.verdict == verdictInvalid {
+			t.leaveOpen(fmt.Sprintf("%s at %.0f %% of capacity", phase, percent), strings.Join(end.reasons, "; "))
+			continue
 		}
 		*to = append(*to, rung)
 		if phase == "ladder-up" {

@@ -82,7 +82,8 @@ func (b Books) service(service string) (leaks []record.Leak, open []record.Undec
 		}
 		switch {
 		case slices.Contains(atOnce, name):
-			if a.excess() > leakSlack(a.before, a.peak) {
+			full := a.limit != nil && a.after >= *a.limit && a.before < *a.limit // without any load
+			if full || a.excess() > leakSlack(a.before, a.peak) {
 				leaks = append(leaks, b.leak(a))
 			}
 		case slices.Contains(withIdle, name):
@@ -165,7 +166,8 @@ func (b Books) readings(service, key string, r Span) []float64 {
 	return out
 }
 
-// level is the lower median of a gauge's last readings within a rest.
+// level is the lower median of a gauge's last readings within a rest; of what must be back at once the least, since the probes
+// themselves are being served at times.
 func (b Books) level(service, key string, r Span) (float64, bool) {
 	v := b.readings(service, key, r)
 	if len(v) == 0 {
@@ -173,6 +175,9 @@ func (b Books) level(service, key string, r Span) (float64, bool) {
 	}
 	v = v[max(0, len(v)-restReadings):]
 	slices.Sort(v)
+	if name, _ := split(key); slices.Contains(atOnce, name) {
+		return v[0], true
+	}
 	return v[(len(v)-1)/2], true
 }
 

@@ -97,10 +97,7 @@ func (p *progress) after() time.Duration {
 	if e.probes == 0 {
 		e = paces[Quick]
 	}
-	care, ok := recoveryPaces[p.c.Effort]
-	if !ok {
-		care = recoveryPaces[Quick]
-	}
+	care := p.c.Effort.recovery()
 	level := e.maxTrial + 2*time.Second
 	switch p.phase {
 	case "preflight", "quiet":

@@ -31,7 +31,7 @@ type recoveryTest struct {
 // overloadAndRecover runs the whole test and writes its verdict into the run folder.
 func (x *experiment) overloadAndRecover(ctx context.Context) error {
 	t := &recoveryTest{
-		experiment: x, pace: x.recoveryPace(), users: overloadUsers(x.levels, x.Target.OverloadUsers), capacity: x.sustained(),
+		experiment: x, pace: x.care, users: overloadUsers(x.levels, x.Target.OverloadUsers), capacity: x.sustained(),
 		quiet: map[float64]map[string]Quiet{}, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1},
 	}
 	err := t.run(ctx)
@@ -40,13 +40,6 @@ func (x *experiment) overloadAndRecover(ctx context.Context) error {
 		return err
 	}
 	return context.Cause(ctx)
-}
-
-func (x *experiment) recoveryPace() recoveryPace {
-	if p, ok := recoveryPaces[x.Effort]; ok {
-		return p
-	}
-	return recoveryPaces[Quick]
 }
 
 func (t *recoveryTest) run(ctx context.Context) error {
@@ -212,7 +205,7 @@ func (t *recoveryTest) patience() time.Duration {
 // clients wait for theirs.
 func (t *recoveryTest) aftermath(ctx context.Context, w *watch, run *trialRun, x record.Trigger, base map[string]Quiet) record.Trigger {
 	t.phase("release", "load off, waiting for what is in flight", 0)
-	a := t.newAftermath(run, base)
+	a := t.newAftermath(run, base, value(x.BackgroundPercent)/100*t.capacity)
 	a.Background = x.BackgroundPercent != nil
 	w.functional(t.probeTimeout(base))
 	t.progress.enter("release", fmt.Sprintf("load off, %d in flight", run.inFlight), seconds(a.ExpectedDrain))
@@ -246,10 +239,10 @@ func filled(x, verdict record.Trigger, drainS *float64) record.Trigger {
 	return verdict
 }
 
-func (t *recoveryTest) newAftermath(run *trialRun, base map[string]Quiet) Aftermath {
+func (t *recoveryTest) newAftermath(run *trialRun, base map[string]Quiet, kept float64) Aftermath {
 	expected := 0.0
-	if best := t.best(); best > 0 {
-		expected = t.outstanding(run.inFlight) / best
+	if surplus := t.best() - kept; surplus > 0 { // a load that is kept up leaves less to drain with
+		expected = t.outstanding(run.inFlight) / surplus
 	}
 	// Probes come at twice their interval's rate, fresh and kept; a window holds enough of them.
 	window := max(t.pace.window.Seconds(), float64(t.pace.minProbes+1)*probeInterval(t.walkMs()).Seconds()/2)
@@ -314,7 +307,7 @@ func (t *recoveryTest) conclude() {
 // watchTheGone waits without load for a target that stopped listening during the ramp: it may come back by itself.
 func (x *experiment) watchTheGone(ctx context.Context) error {
 	x.warn("%v (%s)", errGone, x.Target.Name)
-	t := &recoveryTest{experiment: x, pace: x.recoveryPace(), loadS: x.quietSpan.ToS}
+	t := &recoveryTest{experiment: x, pace: x.care, loadS: x.quietSpan.ToS}
 	w := x.watch(ctx)
 	defer w.close()
 	nothing := make(chan struct{})

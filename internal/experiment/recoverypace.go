@@ -36,6 +36,14 @@ var recoveryPaces = map[Effort]recoveryPace{
 	},
 }
 
+// recovery gives an effort's lengths; an unknown effort is Quick.
+func (e Effort) recovery() recoveryPace {
+	if p, ok := recoveryPaces[e]; ok {
+		return p
+	}
+	return recoveryPaces[Quick]
+}
+
 // rungWarm is left out of each rung: users and pools settle.
 const rungWarm = 5 * time.Second
 
