@@ -78,8 +78,8 @@ func (a Aftermath) stuckOrDegraded(t *record.Trigger) {
 	if f = slices.DeleteFunc(f, func(p record.Probe) bool { return p.OffsetS < last && p.OffsetS+p.Ms/1000 < last }); len(f) == 0 {
 		f = a.after("functional") // every probe hung: the last word is an old one
 	}
-	broken := a.brokenSteps(f)
-	if len(f) > 0 && len(broken) == 0 {
+	broken, scope := a.brokenSteps(f), a.connectionScope()
+	if len(f) > 0 && len(broken) == 0 && scope == "" {
 		t.Class = record.Degraded
 		t.Summary = fmt.Sprintf("works, but %.0f s after the load it is still slower than before it, or fails now and then", t.WatchedSeconds)
 		return
@@ -89,7 +89,7 @@ func (a Aftermath) stuckOrDegraded(t *record.Trigger) {
 		t.Summary = fmt.Sprintf("nothing listens any more: every connection is refused, %.0f s after the load", t.WatchedSeconds)
 		return
 	}
-	t.Class, t.SubClass = record.Stuck, a.subClass(f, broken, last)
+	t.Class, t.SubClass = record.Stuck, a.subClass(f, broken, scope, last)
 	t.Summary = fmt.Sprintf("still failing %.0f s after the load ended, with no load at all", t.WatchedSeconds)
 	if a.Background {
 		t.Summary = fmt.Sprintf("still failing %.0f s after the trigger, under a load it carried before", t.WatchedSeconds)
@@ -100,7 +100,7 @@ func (a Aftermath) stuckOrDegraded(t *record.Trigger) {
 	case "endpoint-scoped":
 		t.Summary += "; only " + strings.Join(broken, ", ") + ", the rest works"
 	case "connection-scoped":
-		t.Summary += "; " + a.connectionScope(f, last)
+		t.Summary += "; " + scope
 	}
 }
 
@@ -133,11 +133,11 @@ func refused(probes []record.Probe) bool {
 }
 
 // subClass says what part of the target is stuck, the narrowest that fits.
-func (a Aftermath) subClass(f []record.Probe, broken []string, last float64) string {
+func (a Aftermath) subClass(f []record.Probe, broken []string, scope string, last float64) string {
 	h := a.after("health")
 	hOK, hN := count(h, last, a.NowS, "")
 	switch {
-	case a.connectionScope(f, last) != "":
+	case scope != "":
 		return "connection-scoped"
 	case a.endpointScoped(f, broken):
 		return "endpoint-scoped"
@@ -149,12 +149,15 @@ func (a Aftermath) subClass(f []record.Probe, broken []string, last float64) str
 	return "total"
 }
 
-// connectionScope says which kind of connection is stuck while the other works; "" when they do not differ.
-func (a Aftermath) connectionScope(f []record.Probe, last float64) string {
-	for _, kind := range [][]record.Probe{f, a.after("health")} {
-		freshOK, fresh := count(kind, last, a.NowS, "fresh")
-		keptOK, kept := count(kind, last, a.NowS, "kept")
-		if fresh == 0 || kept == 0 || works(freshOK, fresh) == works(keptOK, kept) {
+// connectionScope says which kind of connection is stuck while the other works; "" when they do not differ. It looks at the
+// second half of the watch: kept connections that hang are asked seldom.
+func (a Aftermath) connectionScope() string {
+	half := (a.ReleasedS + a.NowS) / 2
+	for _, kind := range []string{"functional", "health"} {
+		probes := a.after(kind)
+		freshOK, fresh := count(probes, half, a.NowS, "fresh")
+		keptOK, kept := count(probes, half, a.NowS, "kept")
+		if fresh < 2 || kept < 2 || works(freshOK, fresh) == works(keptOK, kept) {
 			continue
 		}
 		if works(keptOK, kept) {

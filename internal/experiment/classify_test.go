@@ -101,3 +101,18 @@ func TestClassify(t *testing.T) {
 		})
 	}
 }
+
+// A kept connection that is asked seldom, because it hangs, leaves stretches in which only fresh ones speak: no recovery.
+func TestAWindowNeedsBothKindsOfConnections(t *testing.T) {
+	t.Parallel()
+	a := Aftermath{Base: map[string]Quiet{"": {MedianMs: 20, P95Ms: 25}}, ReleasedS: 100, NowS: 161, WindowS: 5, MinProbes: 5, RelapseS: 3, MaxS: 60}
+	for s := 0.0; s < 60; s += 0.9 {
+		a.Probes = append(a.Probes, record.Probe{OffsetS: 100 + s, Probe: "functional", Connection: "fresh", OK: true, Ms: 20})
+	}
+	for s := 0.5; s < 60; s += 12 {
+		a.Probes = append(a.Probes, record.Probe{OffsetS: 100 + s, Probe: "functional", Connection: "kept", Ms: 11_900, Error: "timeout"})
+	}
+	if got := a.Classify(); got.Class != record.Stuck || got.SubClass != "connection-scoped" {
+		t.Errorf("%s (%s): %s", got.Class, got.SubClass, got.Summary)
+	}
+}

@@ -1,6 +1,9 @@
 package experiment
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/captest/captest/internal/record"
 )
 
@@ -37,7 +40,7 @@ func (a Aftermath) health() record.HealthStates {
 			h.BothBad++
 		}
 	}
-	h.Deceived = a.deceived(h)
+	h.Deceived = longestDeception(by) >= 10
 	return h
 }
 
@@ -55,12 +58,18 @@ func speak(by map[int]*second, p record.Probe, until float64) {
 }
 
 // second sums up the probes that speak for one second: above 0 good, below 0 bad, 0 silent or divided.
-type second struct{ health, function int }
+type second struct {
+	health, function int
+	unhealthy        int // failed health probes
+}
 
 func (b *second) add(p record.Probe) {
 	to := &b.function
 	if p.Probe == "health" {
 		to = &b.health
+		if !p.OK {
+			b.unhealthy++
+		}
 	}
 	if p.OK {
 		*to++
@@ -69,18 +78,21 @@ func (b *second) add(p record.Probe) {
 	}
 }
 
-// deceived: for ten seconds or more the health check passed in 99 of 100 while fewer than half of the functional probes did.
-func (a Aftermath) deceived(h record.HealthStates) bool {
-	if h.Deceptive < 10 {
-		return false
-	}
-	last := 0.0 // the function's failures end here
-	for _, p := range a.after("functional") {
-		if !p.OK {
-			last = max(last, p.OffsetS+p.Ms/1000)
+// longestDeception is the longest stretch of seconds in each of which no health probe failed and the function did: health at
+// 99 % or more, function below half.
+func longestDeception(by map[int]*second) int {
+	longest, now, last := 0, 0, 0
+	for _, s := range slices.Sorted(maps.Keys(by)) {
+		b := by[s]
+		if b.unhealthy > 0 || b.health <= 0 || b.function >= 0 {
+			now = 0
+			continue
 		}
+		if s != last+1 {
+			now = 0
+		}
+		now, last = now+1, s
+		longest = max(longest, now)
 	}
-	hOK, hN := count(a.after("health"), a.ReleasedS, last, "")
-	fOK, fN := count(a.after("functional"), a.ReleasedS, last, "")
-	return hN > 0 && float64(hOK) >= 0.99*float64(hN) && 2*fOK < fN
+	return longest
 }

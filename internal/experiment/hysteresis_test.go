@@ -99,3 +99,16 @@ func TestHysteresisIsSeldomFoundByChance(t *testing.T) {
 		t.Errorf("found in %d of 1000 healthy runs", found)
 	}
 }
+
+func TestThinnedValuesAreNearlyIndependent(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 5))
+	x, v := []float64{}, 0.0
+	for range 200 {
+		v = 0.9*v + rng.NormFloat64()
+		x = append(x, v)
+	}
+	if got := thinned(x); lag1(x) < 0.7 || lag1(got) >= 0.2 || len(got) < 10 || len(got) > 60 {
+		t.Errorf("lag 1 of %.2f became %.2f in %d values", lag1(x), lag1(got), len(got))
+	}
+}

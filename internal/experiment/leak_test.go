@@ -253,3 +253,22 @@ func TestRisingP(t *testing.T) {
 		t.Errorf("theilSen = %v", got)
 	}
 }
+
+// What is still going away when a short rest is over is no leak yet.
+func TestWhatIsStillFallingIsNoLeakYet(t *testing.T) {
+	t.Parallel()
+	for _, falls := range []float64{0, 3} {
+		b := Books{Triggers: 1, CooledS: 36, Rests: []Span{{0, 5}, {10, 15}, {20, 56}}, Loads: []LoadCount{{Requests: 100}, {Requests: 300, Failed: 200}}}
+		for i := range 56 {
+			fds := 20.0
+			if i >= 20 {
+				fds += 200 - falls*float64(i-20)
+			}
+			b.Scrapes = append(b.Scrapes, record.Scrape{OffsetS: float64(i), Service: "user", Values: map[string]float64{"process_open_fds": fds, "http_requests_in_progress": min(50, float64(i))}})
+		}
+		leaks, open := b.Leaks()
+		if leaked := find(leaks, "process_open_fds") != nil; leaked == (falls > 0) {
+			t.Errorf("falling by %v a second: leaks %+v, open %+v", falls, leaks, open)
+		}
+	}
+}

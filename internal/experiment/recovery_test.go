@@ -69,6 +69,15 @@ func TestRecoveryOfAProgrammedTarget(t *testing.T) {
 			},
 		},
 		{
+			name: "a long timeout of the scenario makes a long watch", answer: until(never, "", hung), class: record.Stuck, sub: "deceptive",
+			change: func(x *experiment) { x.Scenario.Steps[0].Timeout = 45 * time.Second },
+			check: func(t *testing.T, r record.Recovery) {
+				if r.WatchedSeconds < 90 {
+					t.Errorf("watched %v s, want twice the timeout", r.WatchedSeconds)
+				}
+			},
+		},
+		{
 			name: "never until it is restarted", answer: until(never, "", hung), class: record.StuckRestart, sub: "deceptive", says: "restarting main cured it",
 			change: func(x *experiment) { x.Restart = x.Prober.(*programmed).restart },
 			check: func(t *testing.T, r record.Recovery) {
@@ -160,11 +169,15 @@ func TestAReplacedProcessIsNoHealing(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		at    float64 // of the new process, after the load
+		ill   answer
 		class string
-	}{"at once": {1, record.Crashed}, "after it hung for half a minute": {30, record.StuckRestart}} {
+	}{
+		"at once": {1, hung, record.Crashed}, "after some seconds": {7, answer{ms: 5, err: "reset"}, record.Crashed},
+		"after it hung for half a minute": {30, hung, record.StuckRestart},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &programmed{answer: until(tt.at, Patient, hung), gauges: func(p *programmed) map[string]float64 {
+			p := &programmed{answer: until(tt.at, Patient, tt.ill), gauges: func(p *programmed) map[string]float64 {
 				started := 1000.0
 				if p.clients == Aborting || !p.ended.IsZero() && time.Since(p.ended).Seconds() > tt.at {
 					started = 2000

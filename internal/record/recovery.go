@@ -70,14 +70,14 @@ type HealthStates struct {
 	Deceptive float64 `json:"deceptive_seconds"` // healthy face, no function
 	KillRisk  float64 `json:"kill_risk_seconds"` // works, but an orchestrator would kill it
 	BothBad   float64 `json:"both_bad_seconds"`
-	Deceived  bool    `json:"deceived"` // health ≥ 99 % and function < 50 % for 10 s or more
+	Deceived  bool    `json:"deceived"` // for 10 s or more on end no check failed while the function did
 }
 
 // Restart says whether restarting cured a stuck target.
 type Restart struct {
 	Services []string `json:"services"` // restarted together when it was cured, or last of all
 	Cured    bool     `json:"cured"`
-	Seconds  *float64 `json:"seconds"` // from the restart to answers as they should be
+	Seconds  *float64 `json:"seconds"`            // from the restart to answers as they should be
 	Observed bool     `json:"observed,omitempty"` // not by captest: somebody else restarted it
 	Note     string   `json:"note,omitempty"`
 }
@@ -111,10 +111,10 @@ type Leak struct {
 	After   float64  `json:"after"`
 	Per1000 *float64 `json:"per_1000_requests"`
 
-	PerFailed         *float64 `json:"per_failed_request"`        // null: not the failed requests, or not known
-	Per               string   `json:"per,omitempty"`             // what it grows with: request, failed request, aborted request; "" unknown
-	Limit             *float64 `json:"limit"`                     // of the resource
-	ExhaustedSeconds  *float64 `json:"exhausted_after_seconds"`   // at the pace of the overload
+	PerFailed         *float64 `json:"per_failed_request"`       // null: not the failed requests, or not known
+	Per               string   `json:"per,omitempty"`            // what it grows with: request, failed request, aborted request; "" unknown
+	Limit             *float64 `json:"limit"`                    // of the resource
+	ExhaustedSeconds  *float64 `json:"exhausted_after_seconds"`  // at the pace of the overload
 	ExhaustedRequests *float64 `json:"exhausted_after_requests"` // of the kind in per
 }
 
