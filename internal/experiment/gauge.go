@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ var (
 		"requests.in_progress", "pool.in_use", "sem.in_use", "hash.busy", "hash.queue",
 	}
 	// withIdle also hold what idle connections need, until those expire.
-	withIdle = []string{"process_open_fds", "process_files_open_files", "go_goroutines", "http_client_connections_open", "jvm_threads_live_threads", "nodejs_active_handles_total"}
+	withIdle = []string{"process_open_fds", "process_files_open_files", "go_goroutines", "http_client_connections_open", "jvm_threads_live_threads", "nodejs_active_handles_total", tcpSockets}
 	// memory is kept by allocators and says nothing before it has grown over several cycles.
 	memory = []string{"process_resident_memory_bytes", "go_memstats_heap_inuse_bytes", "jvm_memory_used_bytes"}
 	// needed besides, to judge those.
@@ -53,3 +54,39 @@ func watched(s record.Scrape) record.Scrape {
 	}
 	return out
 }
+
+// tcpSockets are the sockets that a service's process holds to others, from the kernel's tables.
+const tcpSockets = "tcp_sockets"
+
+// joined adds what the kernel says of a service's process to a scrape that has been read not long before; what the service
+// tells of itself goes first. A service without metrics, or whose metrics hang, is known by its process alone.
+func joined(s record.Scrape, p record.ProcessReading) record.Scrape {
+	if p.Error != "" || p.OffsetS == 0 {
+		return s
+	}
+	if s.OffsetS < p.OffsetS-staleS {
+		s = record.Scrape{OffsetS: p.OffsetS, Service: p.Service, Values: map[string]float64{}}
+	}
+	put := func(name string, v *float64) {
+		if _, told := s.Values[name]; !told && v != nil {
+			s.Values[name] = *v
+		}
+	}
+	put("process_open_fds", p.FDs)
+	put("process_max_fds", p.FDLimit)
+	put("process_resident_memory_bytes", p.RSSBytes)
+	for peer, states := range p.Outbound {
+		if _, told := s.Values[fmt.Sprintf("http_client_connections_open{downstream=%q}", peer)]; told {
+			continue
+		}
+		for _, state := range []string{"ESTABLISHED", "CLOSE_WAIT"} { // TIME_WAIT is the kernel's, not the process's
+			if n, ok := states[state]; ok {
+				s.Values[fmt.Sprintf("%s{peer=%q,state=%q}", tcpSockets, peer, state)] = float64(n)
+			}
+		}
+	}
+	return s
+}
+
+// staleS is how old a scrape may be to stand beside a reading of the process, in seconds: both come once a second.
+const staleS = 2

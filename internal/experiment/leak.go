@@ -64,7 +64,8 @@ func (b Books) services() []string {
 }
 
 func (b Books) service(service string) (leaks []record.Leak, open []record.Undecided) {
-	last := b.latest(service, b.Rests[len(b.Rests)-1])
+	rest := b.Rests[len(b.Rests)-1]
+	last, keys := b.latest(service, rest), b.keys(service, rest)
 	if last == nil {
 		return nil, []record.Undecided{{What: "leaks", Where: service, Why: "its metrics did not answer after the load"}}
 	}
@@ -74,7 +75,13 @@ func (b Books) service(service string) (leaks []record.Leak, open []record.Undec
 			return nil, []record.Undecided{{What: "leaks", Where: service, Why: "its process was replaced: its gauges began anew"}}
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(last.Values)) {
+	if slices.ContainsFunc(b.keys(service, b.Rests[0]), func(key string) bool {
+		name, _ := split(key)
+		return name != tcpSockets && !slices.Contains(keys, key)
+	}) {
+		open = append(open, record.Undecided{What: "leaks", Where: service, Why: "its metrics did not answer after the load; what is said of it is from its process alone"})
+	}
+	for _, key := range keys {
 		name, _ := split(key)
 		a := b.account(service, key)
 		if a == nil {
@@ -158,8 +165,16 @@ const restReadings = 5
 
 func (b Books) readings(service, key string, r Span) []float64 {
 	var out []float64
+	name, _ := split(key)
 	for _, s := range b.Scrapes {
-		if v, ok := s.Values[key]; ok && s.Service == service && s.OffsetS >= r.FromS && s.OffsetS <= r.ToS {
+		if s.Service != service || s.OffsetS < r.FromS || s.OffsetS > r.ToS {
+			continue
+		}
+		v, ok := s.Values[key]
+		if _, looked := s.Values["process_open_fds"]; !ok && looked && name == tcpSockets {
+			ok = true // a peer without sockets is not listed
+		}
+		if ok {
 			out = append(out, v)
 		}
 	}
@@ -189,6 +204,19 @@ func (b Books) falls(service, key string, r Span) float64 {
 	}
 	half := v[len(v)/2-restReadings/2:]
 	return max(0, slices.Min(half[:restReadings])-slices.Max(v[len(v)-restReadings/2-1:]))
+}
+
+// keys are the names of all that was read of a service within a rest.
+func (b Books) keys(service string, r Span) []string {
+	seen := map[string]bool{}
+	for _, s := range b.Scrapes {
+		if s.Service == service && s.OffsetS >= r.FromS && s.OffsetS <= r.ToS {
+			for key := range s.Values {
+				seen[key] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func (b Books) latest(service string, r Span) *record.Scrape {

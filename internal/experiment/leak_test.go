@@ -272,3 +272,46 @@ func TestWhatIsStillFallingIsNoLeakYet(t *testing.T) {
 		}
 	}
 }
+
+// A service without metrics is known by its process: sockets by peer, descriptors.
+func TestALeakOfSocketsIsSeenFromOutside(t *testing.T) {
+	t.Parallel()
+	b := Books{Triggers: 1, CooledS: 80, Rests: []Span{{0, 5}, {10, 15}, {20, 25}}, Loads: []LoadCount{{Requests: 100}, {Requests: 100, Failed: 20}}}
+	for i := range 25 {
+		closed, fds, before := 0, 30.0, map[string]int{"ESTABLISHED": 9}
+		if i >= 15 {
+			closed, fds, before = 20, 50, nil
+		}
+		b.Scrapes = append(b.Scrapes, joined(record.Scrape{}, record.ProcessReading{
+			OffsetS: float64(i) + 3, Service: "user", FDs: &fds, Outbound: map[string]map[string]int{"billing": {"CLOSE_WAIT": closed, "ESTABLISHED": 2, "TIME_WAIT": 40}, "before": before},
+		}))
+	}
+	leaks, open := b.Leaks()
+	for _, u := range open {
+		if u.What != memoryGrowth {
+			t.Errorf("left open: %+v", u)
+		}
+	}
+	l := find(leaks, `tcp_sockets{peer="billing",state="CLOSE_WAIT"}`)
+	if l == nil || l.After-l.Before != 20 || value(l.PerFailed) != 1 || find(leaks, "process_open_fds") == nil || len(leaks) != 2 {
+		t.Errorf("leaks %+v", leaks)
+	}
+}
+
+// Metrics that hang after the load leave what only they could tell open, and do not pass for zero.
+func TestMetricsThatHangLeaveTheQuestionOpen(t *testing.T) {
+	t.Parallel()
+	b := Books{Triggers: 1, CooledS: 80, Rests: []Span{{0, 5}, {10, 15}, {20, 25}}, Loads: []LoadCount{{Requests: 100}, {Requests: 100}}}
+	fds := 30.0
+	for i := range 25 {
+		s := record.Scrape{}
+		if i < 12 {
+			s = record.Scrape{OffsetS: float64(i), Service: "user", Values: map[string]float64{"http_requests_in_progress": 0}}
+		}
+		b.Scrapes = append(b.Scrapes, joined(s, record.ProcessReading{OffsetS: float64(i) + 0.5, Service: "user", FDs: &fds}))
+	}
+	leaks, open := b.Leaks()
+	if len(leaks) > 0 || len(open) < 1 || open[0].What != "leaks" || open[0].Where != "user" {
+		t.Errorf("leaks %+v, open %+v", leaks, open)
+	}
+}

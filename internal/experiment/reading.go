@@ -27,8 +27,10 @@ func (x *experiment) collect(ctx context.Context) *readings {
 	go func() {
 		for sleep(ctx, 250*time.Millisecond) == nil {
 			for _, s := range x.Target.Services {
-				if scrape, ok := x.latest(s.Name); ok {
-					r.add(watched(scrape))
+				scrape, ok := x.latest(s.Name)
+				process, seen := x.Observer.Process(s.Name)
+				if ok || seen {
+					r.add(joined(watched(scrape), process))
 				}
 			}
 		}
@@ -39,7 +41,7 @@ func (x *experiment) collect(ctx context.Context) *readings {
 func (r *readings) add(s record.Scrape) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.scrapes) == mostReadings || slices.ContainsFunc(r.scrapes[max(0, len(r.scrapes)-64):], func(o record.Scrape) bool { return o.Service == s.Service && o.OffsetS == s.OffsetS }) {
+	if len(s.Values) == 0 || len(r.scrapes) == mostReadings || slices.ContainsFunc(r.scrapes[max(0, len(r.scrapes)-64):], func(o record.Scrape) bool { return o.Service == s.Service && o.OffsetS == s.OffsetS }) {
 		return
 	}
 	r.scrapes = append(r.scrapes, s)
