@@ -52,7 +52,7 @@ func (t *recoveryTest) ladder(ctx context.Context, phase string, order []float64
 			continue
 		}
 		*to = append(*to, rung)
-		if phase == "ladder-up" {
+		if phase == "rungs-up" {
 			probes, _ := w.seen()
 			t.quiet[percent] = basesOf(probes, from)
 		}

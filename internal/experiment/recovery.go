@@ -63,7 +63,7 @@ func (t *recoveryTest) stages(ctx context.Context) error {
 	}
 	laddered := t.pace.rung > 0 && t.capacity > 0
 	if laddered {
-		if err := t.ladder(ctx, "ladder-up", rungs, &t.up); err != nil {
+		if err := t.ladder(ctx, "rungs-up", rungs, &t.up); err != nil {
 			return err
 		}
 		t.books.Triggers++
@@ -86,7 +86,7 @@ func (t *recoveryTest) stages(ctx context.Context) error {
 		if on, err := t.background(ctx); err != nil || !on {
 			return err
 		}
-		if err := t.ladder(ctx, "ladder-down", reversed(rungs), &t.down); err != nil {
+		if err := t.ladder(ctx, "rungs-down", reversed(rungs), &t.down); err != nil {
 			return err
 		}
 		if err := t.enterRest(ctx, t.endS); err != nil {

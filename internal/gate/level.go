@@ -69,7 +69,7 @@ type level struct {
 }
 
 // Trials whose load is a stimulus, not a candidate for the capacity: they are meant to go beyond the limits.
-var stimuli = []string{"overload", "abort", "ladder-up", "ladder-down", "cycle", "trigger", "release", "recovery", "cool", "warmup"}
+var stimuli = []string{"overload", "abort", "rungs-up", "rungs-down", "cycle", "trigger", "release", "recovery", "cool", "warmup"}
 
 // Stimulus says whether a phase's load is one of them: part of the recovery test, not of the search for the capacity.
 func Stimulus(phase string) bool { return slices.Contains(stimuli, phase) }
