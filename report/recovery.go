@@ -10,11 +10,9 @@ import (
 // triggersTable has a row for each overload and what came after it.
 func triggersTable(r *record.Result) table {
 	t := table{
-		ID: "triggers", Title: "Overloads", Caption: "Patient clients wait for their answers; aborting ones give up and close the connection. Times count from the last request sent. Drain: what was in flight ÷ the highest throughput.",
+		ID: "triggers", Title: "Overloads", Caption: "Patient clients wait for their answers; aborting ones give up after so long and close the connection; → load kept up, of capacity. Times count from the last request sent. Drain: what was in flight ÷ the highest throughput.",
 		Columns: []column{
 			{Head: "clients"},
-			{Head: "load", Number: true},
-			{Head: "requests", Number: true},
 			{Head: "failed", Number: true},
 			{Head: "class"},
 			{Head: "good after", Number: true},
@@ -26,18 +24,21 @@ func triggersTable(r *record.Result) table {
 		return t
 	}
 	for _, x := range r.Recovery.Triggers {
-		clients, load := x.Clients, plural(uint64(max(0, x.Users)), "user", "users")
+		clients, failed := x.Clients, dash
 		if finite(x.TimeoutSeconds) {
-			clients += " after " + tenths(*x.TimeoutSeconds)
+			clients += ", " + tenths(*x.TimeoutSeconds)
 		}
 		if finite(x.BackgroundPercent) {
-			load = "→ " + percent(*x.BackgroundPercent)
+			clients += " → " + percent(*x.BackgroundPercent)
+		}
+		if x.Requests > 0 {
+			failed = percent(100 * float64(x.Failed) / float64(x.Requests))
 		}
 		class := x.Class
 		if x.SubClass != "" {
 			class += " (" + x.SubClass + ")"
 		}
-		t.add(plainCells(clients, load, count(x.Requests), count(x.Failed), class, opt(x.Seconds, tenths, dash), opt(x.ExpectedDrainSeconds, tenths, dash), opt(x.HealthDeceptionSeconds, tenths, dash))...)
+		t.add(plainCells(clients, failed, class, opt(x.Seconds, tenths, dash), opt(x.ExpectedDrainSeconds, tenths, dash), opt(x.HealthDeceptionSeconds, tenths, dash))...)
 	}
 	return t
 }

@@ -40,7 +40,7 @@ func TestRecoveryFactsAreShown(t *testing.T) {
 	}
 	for name, got := range map[string]string{"summary": strings.Join(strings.Fields(text.String()), " "), "page": page.String()} {
 		for _, want := range []string{
-			"STUCK_NEEDS_RESTART", "aborting after 2.5 s", "STUCK (deceptive)", "5.5 s", "58 s", "METASTABLE", "→ 50.0 %", "1.00 for each failed request", "its limit of 256 is reached in 3.2 s at the overload", "Restarting user cured it in 3.2 s",
+			"STUCK_NEEDS_RESTART", "aborting, 2.5 s", "66.7 %", "STUCK (deceptive)", "5.5 s", "58 s", "METASTABLE", "→ 50.0 %", "1.00 for each failed request", "its limit of 256 is reached in 3.2 s at the overload", "Restarting user cured it in 3.2 s",
 			"2.13", "Under 25.0 % of its capacity it still recovers", "go_goroutines of billing: idle connections may live longer", "wrong for 58 s", "p = 0.0004",
 		} {
 			if !strings.Contains(got, want) {
