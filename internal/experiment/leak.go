@@ -139,8 +139,10 @@ func (b Books) account(service, key string) *account {
 		a.floors = append(a.floors, v)
 	}
 	a.before, a.after = a.floors[0], a.floors[len(a.floors)-1]
-	if !slices.Contains(atOnce, name) {
-		for _, f := range a.floors[:min(b.Triggers+1, len(a.floors)-1)] {
+	for _, f := range a.floors[:min(b.Triggers+1, len(a.floors)-1)] {
+		if slices.Contains(atOnce, name) {
+			a.before = min(a.before, f) // a probe was being served at the other
+		} else {
 			a.before = max(a.before, f) // pools and caches that the ramp warmed are no leak of the overload
 		}
 	}

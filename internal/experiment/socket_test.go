@@ -72,7 +72,7 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // onSockets runs the recovery test with a real engine, prober and observer, all lengths made short.
-func onSockets(t *testing.T, g *guarded) record.Recovery {
+func onSockets(t *testing.T, g *guarded, test func(context.Context, *experiment) error) *record.Result {
 	t.Helper()
 	_ = g.restart(t.Context(), "")
 	s := httptest.NewServer(g)
@@ -119,7 +119,7 @@ func onSockets(t *testing.T, g *guarded) record.Recovery {
 	}
 	x.quietSpan = Span{0, x.now().Seconds()}
 	x.levels = []Level{{Users: 1, PerSecond: 10, MeanMs: 100, Within: true, Usable: true}, {Users: 4, PerSecond: 40, MeanMs: 100, Within: true, Usable: true}}
-	if err := x.overloadAndRecover(ctx); err != nil {
+	if err := test(ctx, x); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -131,11 +131,16 @@ func onSockets(t *testing.T, g *guarded) record.Recovery {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := record.Summarise(run).Recovery
-	if r == nil {
+	return record.Summarise(run)
+}
+
+func recovered(t *testing.T, g *guarded) record.Recovery {
+	t.Helper()
+	r := onSockets(t, g, func(ctx context.Context, x *experiment) error { return x.overloadAndRecover(ctx) })
+	if r.Recovery == nil {
 		t.Fatal("no verdict")
 	}
-	return *r
+	return *r.Recovery
 }
 
 func TestPermitsLostToAbortingClientsOnRealSockets(t *testing.T) {
@@ -143,7 +148,7 @@ func TestPermitsLostToAbortingClientsOnRealSockets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	r := onSockets(t, &guarded{leaky: true})
+	r := recovered(t, &guarded{leaky: true})
 	if r.Class != record.StuckRestart || r.SubClass != "deceptive" {
 		t.Fatalf("%s (%s): %s", r.Class, r.SubClass, r.Summary)
 	}
@@ -151,7 +156,7 @@ func TestPermitsLostToAbortingClientsOnRealSockets(t *testing.T) {
 		t.Errorf("triggers %+v", r.Triggers)
 	}
 	l := find(r.Leaks, `semaphore_in_use{downstream="x"}`)
-	if l == nil || l.After-l.Before != guardedPermits || l.Limit == nil || *l.Limit != guardedPermits || l.ExhaustedSeconds == nil || *l.ExhaustedSeconds != 0 {
+	if l == nil || l.After != guardedPermits || l.Limit == nil || *l.Limit != guardedPermits || l.ExhaustedSeconds == nil || *l.ExhaustedSeconds != 0 {
 		t.Errorf("leaks %+v, want all %d permits", r.Leaks, guardedPermits)
 	}
 	if r.Restart == nil || !r.Restart.Cured || value(r.HealthDeceptionSeconds) < 5 {
@@ -164,11 +169,32 @@ func TestAWellBehavedServiceOnRealSockets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	r := onSockets(t, &guarded{})
+	r := recovered(t, &guarded{})
 	if !carriesOn(r.Class) || len(r.Triggers) != 2 || len(r.Leaks) != 0 || r.Restart != nil {
 		t.Errorf("%s: %s, %d triggers, leaks %+v", r.Class, r.Summary, len(r.Triggers), r.Leaks)
 	}
 	if r.Triggers[1].Aborted == 0 {
 		t.Error("no client went away: the test proves nothing")
+	}
+}
+
+// A load that is kept up after a trigger is ended without breaking a request off: captest's own end is no client that aborts.
+func TestALoadKeptUpEndsGently(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a quarter of a minute")
+	}
+	var class string
+	var err error
+	r := onSockets(t, &guarded{}, func(ctx context.Context, x *experiment) error {
+		r := &recoveryTest{experiment: x, pace: x.care, capacity: 30, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1}}
+		class, err = r.triggerAt(ctx, 0.5, x.bases)
+		return err
+	})
+	if !carriesOn(class) {
+		t.Errorf("%s, want a service that drains under half its capacity", class)
+	}
+	if s := r.Steps["work"]; s.N < 90 || s.OK != s.N {
+		t.Errorf("%d of %d requests succeeded: %v", s.OK, s.N, s.Errors)
 	}
 }
