@@ -24,8 +24,8 @@ func until(seconds float64, clients string, ill answer) func(question) answer {
 	}
 }
 
+// Not parallel with tests in real time, which virtual hours of probes would starve.
 func TestRecoveryOfAProgrammedTarget(t *testing.T) {
-	t.Parallel()
 	never := math.Inf(1)
 	tests := []struct {
 		name    string
@@ -166,7 +166,6 @@ func TestRecoveryOfAProgrammedTarget(t *testing.T) {
 
 // A service that dies of the load and comes up again has not healed: its metrics tell a later start.
 func TestAReplacedProcessIsNoHealing(t *testing.T) {
-	t.Parallel()
 	for name, tt := range map[string]struct {
 		at    float64 // of the new process, after the load
 		ill   answer
@@ -194,7 +193,6 @@ func TestAReplacedProcessIsNoHealing(t *testing.T) {
 
 // The whole path from gauges to a named leak: one descriptor for each failed request.
 func TestALeakIsFoundByTheTest(t *testing.T) {
-	t.Parallel()
 	leaky := &programmed{answer: until(2, "", hung), gauges: func(p *programmed) map[string]float64 {
 		return map[string]float64{"process_open_fds": 20 + p.failed, "process_max_fds": 1024, "http_requests_in_progress": 0, "process_start_time_seconds": 1}
 	}}
@@ -220,7 +218,6 @@ func TestALeakIsFoundByTheTest(t *testing.T) {
 
 // Load that is kept up sustains the failure: it goes away only with it.
 func TestMetastable(t *testing.T) {
-	t.Parallel()
 	p := &programmed{answer: func(q question) answer {
 		if q.kind != "health" && q.since >= 0 && q.load > 0.4*10 {
 			return hung
@@ -241,7 +238,6 @@ func TestMetastable(t *testing.T) {
 
 // The quick test of a target that heals must leave the rest of two minutes of load to the search.
 func TestQuickIsShortOnAHealthyTarget(t *testing.T) {
-	t.Parallel()
 	p := &programmed{answer: until(2, "", hung)}
 	began := 0.0
 	try(t, p, Quick, func(x *experiment) { x.Target.OverloadUsers = 50 })
