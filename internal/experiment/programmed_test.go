@@ -188,8 +188,7 @@ func try(t *testing.T, p *programmed, effort Effort, change func(*experiment)) r
 			t.Error(err)
 		}
 		x.quietSpan = Span{0, x.now().Seconds()}
-		x.levels = []Level{{Users: 1, PerSecond: 4, MeanMs: 250, Within: true, Usable: true}, {Users: 4, PerSecond: 10, MeanMs: 400, Within: true, Usable: true}}
-		if err := x.overloadAndRecover(ctx); err != nil {
+		if err := x.testRecovery(ctx, reached{users: 50, best: 10, capacity: 10}); err != nil {
 			t.Error(err)
 		}
 		cancel()

@@ -15,9 +15,8 @@ import (
 // how it comes back, whether the same load is carried as before, and what it does not give back. Source: measurement 4.
 type recoveryTest struct {
 	*experiment
+	reached
 	pace     recoveryPace
-	users    int     // of the overload
-	capacity float64 // journeys a second that it carries within the limits; 0 unknown
 	books    Books
 	counted  LoadCount // sent until the last rest
 	loadS    float64   // when the load in progress, or the last one, began
@@ -28,11 +27,36 @@ type recoveryTest struct {
 	verdict record.Recovery
 }
 
+// reached is what the search found, as far as the recovery test stands on it. Rates are journeys a second.
+type reached struct {
+	users    int     // of the overload
+	best     float64 // highest goodput of any level
+	capacity float64 // carried within the limits, else nine tenths of the best: the ladders are built on it; 0 unknown
+}
+
+// reached is the only place where the recovery test looks at the search.
+func (x *experiment) reached() reached {
+	r := reached{users: overloadUsers(x.levels, x.Target.OverloadUsers)}
+	for _, l := range x.levels {
+		r.best = max(r.best, l.PerSecond)
+		if l.Within && l.Usable {
+			r.capacity = max(r.capacity, l.PerSecond)
+		}
+	}
+	if r.capacity == 0 {
+		r.capacity = 0.9 * r.best
+	}
+	return r
+}
+
 // overloadAndRecover runs the whole test and writes its verdict into the run folder.
 func (x *experiment) overloadAndRecover(ctx context.Context) error {
+	return x.testRecovery(ctx, x.reached())
+}
+
+func (x *experiment) testRecovery(ctx context.Context, from reached) error {
 	t := &recoveryTest{
-		experiment: x, pace: x.care, users: overloadUsers(x.levels, x.Target.OverloadUsers), capacity: x.sustained(),
-		quiet: map[float64]map[string]Quiet{}, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1},
+		experiment: x, pace: x.care, reached: from, quiet: map[float64]map[string]Quiet{}, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1},
 	}
 	err := t.run(ctx)
 	x.event(record.EventRecovery, -1, t.verdict.Summary, t.verdict)
@@ -241,7 +265,7 @@ func filled(x, verdict record.Trigger, drainS *float64) record.Trigger {
 
 func (t *recoveryTest) newAftermath(run *trialRun, base map[string]Quiet, kept float64) Aftermath {
 	expected := 0.0
-	if surplus := t.best() - kept; surplus > 0 { // a load that is kept up leaves less to drain with
+	if surplus := t.best - kept; surplus > 0 { // a load that is kept up leaves less to drain with
 		expected = t.outstanding(run.inFlight) / surplus
 	}
 	// Probes come at twice their interval's rate, fresh and kept; a window holds enough of them.
@@ -307,7 +331,7 @@ func (t *recoveryTest) conclude() {
 // watchTheGone waits without load for a target that stopped listening during the ramp: it may come back by itself.
 func (x *experiment) watchTheGone(ctx context.Context) error {
 	x.warn("%v (%s)", errGone, x.Target.Name)
-	t := &recoveryTest{experiment: x, pace: x.care, loadS: x.quietSpan.ToS}
+	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS}
 	w := x.watch(ctx)
 	defer w.close()
 	nothing := make(chan struct{})
@@ -316,29 +340,6 @@ func (x *experiment) watchTheGone(ctx context.Context) error {
 	t.conclude()
 	x.event(record.EventRecovery, -1, t.verdict.Summary, t.verdict)
 	return context.Cause(ctx)
-}
-
-// best goodput of any level, per second.
-func (x *experiment) best() float64 {
-	b := 0.0
-	for _, l := range x.levels {
-		b = max(b, l.PerSecond)
-	}
-	return b
-}
-
-// sustained is the capacity that the ladders are built on: the best goodput within the limits, else nine tenths of the best.
-func (x *experiment) sustained() float64 {
-	c := 0.0
-	for _, l := range x.levels {
-		if l.Within && l.Usable {
-			c = max(c, l.PerSecond)
-		}
-	}
-	if c == 0 {
-		return 0.9 * x.best()
-	}
-	return c
 }
 
 // recordCrash says what the run was ended by.

@@ -240,7 +240,7 @@ func TestMetastable(t *testing.T) {
 func TestQuickIsShortOnAHealthyTarget(t *testing.T) {
 	p := &programmed{answer: until(2, "", hung)}
 	began := 0.0
-	try(t, p, Quick, func(x *experiment) { x.Target.OverloadUsers = 50 })
+	try(t, p, Quick, nil)
 	events, err := record.Read(p.x.Folder.Dir())
 	if err != nil {
 		t.Fatal(err)

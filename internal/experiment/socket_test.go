@@ -82,7 +82,7 @@ func onSockets(t *testing.T, g *guarded, test func(context.Context, *experiment)
 		t.Fatal(err)
 	}
 	clock := record.NewClock()
-	target := &targets.Target{Name: "stub", Entry: "main", OverloadUsers: 24, Services: []targets.Service{
+	target := &targets.Target{Name: "stub", Entry: "main", Services: []targets.Service{
 		{Name: "main", URL: s.URL, Health: "/health", Metrics: "/metrics", Restart: "as below"},
 	}}
 	scenario := &scenarios.Scenario{Name: "sockets", Steps: []scenarios.Step{
@@ -118,7 +118,6 @@ func onSockets(t *testing.T, g *guarded, test func(context.Context, *experiment)
 		t.Error(err)
 	}
 	x.quietSpan = Span{0, x.now().Seconds()}
-	x.levels = []Level{{Users: 1, PerSecond: 10, MeanMs: 100, Within: true, Usable: true}, {Users: 4, PerSecond: 40, MeanMs: 100, Within: true, Usable: true}}
 	if err := test(ctx, x); err != nil {
 		t.Error(err)
 	}
@@ -136,7 +135,9 @@ func onSockets(t *testing.T, g *guarded, test func(context.Context, *experiment)
 
 func recovered(t *testing.T, g *guarded) record.Recovery {
 	t.Helper()
-	r := onSockets(t, g, func(ctx context.Context, x *experiment) error { return x.overloadAndRecover(ctx) })
+	r := onSockets(t, g, func(ctx context.Context, x *experiment) error {
+		return x.testRecovery(ctx, reached{users: 24, best: 40, capacity: 40})
+	})
 	if r.Recovery == nil {
 		t.Fatal("no verdict")
 	}
@@ -187,7 +188,7 @@ func TestALoadKeptUpEndsGently(t *testing.T) {
 	var class string
 	var err error
 	r := onSockets(t, &guarded{}, func(ctx context.Context, x *experiment) error {
-		r := &recoveryTest{experiment: x, pace: x.care, capacity: 30, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1}}
+		r := &recoveryTest{experiment: x, pace: x.care, reached: reached{users: 24, best: 40, capacity: 30}, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1}}
 		class, err = r.triggerAt(ctx, 0.5, x.bases)
 		return err
 	})
