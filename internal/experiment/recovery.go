@@ -46,7 +46,22 @@ func (x *experiment) reached() reached {
 	if r.capacity == 0 {
 		r.capacity = 0.9 * r.best
 	}
+	per := x.perJourney()
+	r.best, r.capacity = r.best/per, r.capacity/per
 	return r
+}
+
+// perJourney is how many requests a journey sends when nothing fails: loads are offered in journeys, goodput counts requests.
+func (x *experiment) perJourney() float64 {
+	n, alternatives := 0.0, false
+	for _, s := range x.Scenario.Steps {
+		if s.Weight > 0 && alternatives {
+			continue // one of them is chosen
+		}
+		alternatives = s.Weight > 0
+		n++
+	}
+	return max(n, 1)
 }
 
 // overloadAndRecover runs the whole test and writes its verdict into the run folder.
@@ -301,6 +316,9 @@ func (t *recoveryTest) conclude() {
 	open := t.verdict.Undecided
 	v := Combine(t.triggers)
 	v.RecoverablePercent, v.Restart = t.verdict.RecoverablePercent, t.verdict.Restart
+	if seen := t.readings.seenRestarts(); v.Class == record.StuckRestart && len(seen) > 0 {
+		v.Restart = &record.Restart{Services: []string{seen[len(seen)-1].Service}, Cured: true, Observed: true}
+	}
 	if t.endS > 0 && len(t.triggers) > 0 {
 		t.books.Scrapes = t.readings.all()
 		t.books.CooledS = t.now().Seconds() - t.endS
