@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 )
 
 // overloadAndRecover pushes the target past its knee with patient clients, lets go, and watches whether it comes back.
 func (x *experiment) overloadAndRecover(ctx context.Context) error {
-	users := overloadUsers(x.levels, x.Target.OverloadUsers)
+	users := search.OverloadUsers(x.found, x.Target.OverloadUsers)
 	before := x.mustReturn()
 	w := x.watch(ctx)
 	defer w.close()
@@ -38,9 +39,9 @@ func (x *experiment) overloadAndRecover(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// watchTheGone waits without load for a target that stopped listening during the ramp: it may come back by itself.
-func (x *experiment) watchTheGone(ctx context.Context) error {
-	x.warn("%v (%s)", errGone, x.Target.Name)
+// watchOnly waits without load for a target that the search itself wounded: it may come back by itself.
+func (x *experiment) watchOnly(ctx context.Context, why string) error {
+	x.warn("%s (%s)", why, x.Target.Name)
 	w := x.watch(ctx)
 	defer w.close()
 	nothing := make(chan struct{})
@@ -88,11 +89,7 @@ func (x *experiment) window() float64 {
 
 // best goodput of any level, per second.
 func (x *experiment) best() float64 {
-	b := 0.0
-	for _, l := range x.levels {
-		b = max(b, l.PerSecond)
-	}
-	return b
+	return search.Best(x.found) * x.perJourney()
 }
 
 // mustReturn reads the gauges that must be back where they were once nothing is in flight (measurement 4.5). Descriptors,

@@ -143,7 +143,6 @@ func (v *view) level(users int, phase string) Action {
 	}
 }
 
-// best is the highest goodput of any closed level, per second.
 func (v *view) best() float64 {
 	x := 0.0
 	for _, t := range v.levels {
@@ -176,6 +175,27 @@ func OverloadUsers(trials []Trial, floor int) int {
 	}
 	return min(max(n, floor), maxUsers)
 }
+
+// Levels are the valid closed levels, in order of users; of a level measured twice, the later.
+func Levels(trials []Trial) []*Trial {
+	var out []*Trial
+	for _, t := range slices.Backward(Plan{}.view(trials).levels) {
+		if !slices.ContainsFunc(out, func(o *Trial) bool { return o.Action.Users == t.Action.Users }) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Trial) int { return a.Action.Users - b.Action.Users })
+	return out
+}
+
+// Ended says whether a ramp found the end of the curve: more users no longer brought more, or a limit broke.
+func Ended(trials []Trial) bool {
+	_, why := Plan{}.view(trials).nextDoubling()
+	return why == rampFlat || why == rampLimit
+}
+
+// Best is the highest goodput of any closed level, per second.
+func Best(trials []Trial) float64 { return Plan{}.view(trials).best() }
 
 // variability is c_a² + c_s² of the target as its closed levels show it: the larger of Var/Mean² of the response time of a
 // single user (its service time, when it meets nobody) and the index of dispersion of one-second completion counts of the
