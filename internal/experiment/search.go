@@ -75,7 +75,7 @@ func (x *experiment) carryOut(ctx context.Context, a search.Action) error {
 	if gone(sums) {
 		return errGone
 	}
-	if end.tally.Stragglers > 0 { // it had its time: what is in flight after that never comes
+	if end.tally.Stragglers > 0 && !end.trial.Window.Skipped { // it had its time: what is in flight after that never comes
 		end.trial.Drain = search.Wounded
 	}
 	x.found = append(x.found, end.trial)
