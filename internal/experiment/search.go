@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/captest/captest/internal/drive"
@@ -131,8 +132,12 @@ func (x *experiment) limitExprs() []string {
 	return out
 }
 
-// stateCapacity writes down what the search knows, finished or not.
+// stateCapacity writes down what the search knows, finished or not. One that ended before its first open load has nothing to
+// state that the closed levels do not say (Capacity).
 func (x *experiment) stateCapacity() {
+	if !slices.ContainsFunc(x.found, func(t search.Trial) bool { return t.Action.Kind == search.Open }) {
+		return
+	}
 	c := capacityOf(x.plan, x.found, x.perJourney())
 	x.event(record.EventCapacity, -1, c.Note, c)
 }

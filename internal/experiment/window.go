@@ -73,6 +73,9 @@ func (x *experiment) figures(sums record.TrialSums, b binned, began time.Duratio
 	if sums.LagP99Ms != nil {
 		w.LagP99Ms = *sums.LagP99Ms
 	}
+	if sums.ConnWaitP99Ms != nil {
+		w.ConnWaitMs = *sums.ConnWaitP99Ms
+	}
 	if cpu, ok := x.Observer.GeneratorCPU(began.Nanoseconds()); ok {
 		w.CPU = cpu / 100 / float64(x.progress.cores)
 	}

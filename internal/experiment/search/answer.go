@@ -184,7 +184,7 @@ func (v *view) note(a *Answer) string {
 			out = append(out, "no open load failed: capacity may be higher")
 		}
 	}
-	if a.Planned > a.Promised*1.001 {
+	if len(v.opens) > 0 && a.Planned > a.Promised*1.001 {
 		out = append(out, fmt.Sprintf("the target is too slow or too uneven for ±%.3g %% in this effort's time: ±%.3g %% was gone for", 100*a.Promised, 100*a.Planned))
 	}
 	if a.Credible != nil && a.Credible.Noisy() {

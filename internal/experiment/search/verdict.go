@@ -98,12 +98,15 @@ func (v *view) invalid(a Action, w *Window) string {
 	return ""
 }
 
-// allowedMs is the latency limit in force: the given one, or what stability allows; 0 when neither is known yet.
+// allowedMs is the latency limit in force: the given one, or what stability allows, or, before that is known, what was measured.
 func (v *view) allowedMs(w *Window) float64 {
 	if w.AllowedMs > 0 {
 		return w.AllowedMs
 	}
-	return stableFactor * v.quietP95()
+	if quiet := v.quietP95(); quiet > 0 {
+		return stableFactor * quiet
+	}
+	return w.P95Ms
 }
 
 // quietP95 of the level of one user; 0 before it is measured.
