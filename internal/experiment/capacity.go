@@ -32,6 +32,7 @@ func capacityOf(p search.Plan, found []search.Trial, per float64) record.Capacit
 	if a.Lower > 0 {
 		c.ResolutionPercent = positive(100 * a.Resolution)
 	}
+	c.MeanMs, c.MeanHalfMs = positive(a.MeanMs), positive(a.MeanHalfMs)
 	if a.Credible != nil {
 		c.Credible90 = &record.Bounds{Confirmed: positive(a.Credible.Low * per), Refuted: positive(a.Credible.High * per)}
 		c.NoisyTarget = a.Credible.Noisy()

@@ -114,6 +114,8 @@ type Capacity struct {
 	PromisedPercent   *float64 `json:"promised_percent,omitempty"` // ± of the effort
 	PlannedPercent    *float64 `json:"planned_percent,omitempty"`  // ± the search went for: above promised when time did not allow for it
 	ResolutionPercent *float64 `json:"resolution_percent"`         // of all trials at the lower load together, at 95 %
+	MeanMs            *float64 `json:"mean_ms,omitempty"`          // response time at the lower load, from the longest trial there
+	MeanHalfMs        *float64 `json:"mean_half_ms,omitempty"`     // its 95 % half-width, by batch means
 	NoisyTarget       bool     `json:"noisy_target,omitempty"`     // loads held and did not in no clear order
 	GeneratorLimit    string   `json:"generator_limit,omitempty"`  // the load at which captest was the limit
 }

@@ -17,6 +17,8 @@ type Answer struct {
 	Planned        float64    // w the search went for: above Promised when the target was too slow or too uneven
 	Resolution     float64    // ε of all trials at the lower bound together
 	Credible       *Posterior // nil without open trials
+	MeanMs         float64    // response time at Lower, over the bins of its longest trial that are steady (MSER-5) …
+	MeanHalfMs     float64    // … with its 95 % half-width by batch means; 0: too few bins to say
 	Best           float64    // highest goodput of any level
 	Users          int        // the largest closed level within the limits; 0: none
 	Knee           float64    // N*; 0: unknown
@@ -64,6 +66,9 @@ func (v *view) interval(a *Answer) {
 		}
 	}
 	a.Resolution = Resolution(v.variability(), n)
+	if b.lo != nil {
+		a.MeanMs, a.MeanHalfMs = v.latencyAt(b.lo.load)
+	}
 	eps := a.Resolution
 	switch {
 	case a.Lower > 0: // n arrivals without a backlog show that capacity is not below load/(1+ε)
@@ -92,6 +97,25 @@ const (
 	credibleShare = 0.90
 	beyond        = 1.5 // how far beyond the loads tried capacity may lie
 )
+
+// latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever
+// the search promises for the load (measurement 3.2c).
+func (v *view) latencyAt(load float64) (meanMs, half float64) {
+	var longest *Trial
+	for _, t := range v.opens {
+		if sameLoad(t.Action.PerSecond, load) && t.Verdict.Outcome == Pass && (longest == nil || t.Window.Seconds >= longest.Window.Seconds) {
+			longest = t
+		}
+	}
+	if longest == nil {
+		return 0, 0
+	}
+	m, half, _ := BatchMeans(settled(longest.Window.latency()))
+	if math.IsInf(half, 0) {
+		half = 0
+	}
+	return m, half
+}
 
 // scatter weighs each s by what the saturated closed levels say of it: their goodputs are the capacity, seen several times.
 // Normal likelihood of ln X with variance s² + (ε/z)², its mean integrated out. Without it three trials a bound cannot rule

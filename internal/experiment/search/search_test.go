@@ -64,6 +64,9 @@ func TestSearchOfASteadyTarget(t *testing.T) {
 		if a.Users != 10 && a.Users < 8 || math.Abs(a.Knee-2.7) > 0.01 || a.Best != 9 {
 			t.Errorf("%s: users %d knee %v best %v, want all levels within, 2.7 and 9", e, a.Users, a.Knee, a.Best)
 		}
+		if a.MeanMs != 300 {
+			t.Errorf("%s: %v ms at the lower bound, want 300", e, a.MeanMs)
+		}
 		levels := map[int]bool{}
 		for i := range trials {
 			levels[trials[i].Action.Users] = true

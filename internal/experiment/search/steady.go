@@ -29,6 +29,14 @@ func MSER5(x []float64) (cut int, steady bool) {
 	return at * mserBatch, at < n/2
 }
 
+// settled is a series without its transient. One that never settles is left whole: whether it rises is for the trend to say.
+func settled(x []float64) []float64 {
+	if cut, steady := MSER5(x); steady {
+		return x[cut:]
+	}
+	return x
+}
+
 const (
 	mserBatch = 5
 	// mserLeast batches: with fewer, d* = n/2 is noise as often as it is a transient. 20 batches are 20 s of 200 ms bins

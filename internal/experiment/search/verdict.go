@@ -145,10 +145,7 @@ func (v *view) failures(a Action, w *Window) (out []string, backlog bool) {
 
 // backlog says whether requests piled up.
 func (v *view) backlog(w *Window) string {
-	x := w.inFlight()
-	if cut, _ := MSER5(x); cut > 0 && cut < len(x)/2 {
-		x = x[cut:]
-	}
+	x := settled(w.inFlight())
 	rise, p := trend(x)
 	n := w.Offered
 	if rise > max(backlogFloor, backlogShare*n) && p < driftP {
@@ -164,10 +161,7 @@ func (v *view) backlog(w *Window) string {
 
 // drift says whether the response time kept rising: a leak, or a load that is not sustained.
 func (w *Window) drift() string {
-	x := w.latency()
-	if cut, _ := MSER5(x); cut > 0 && cut < len(x)/2 {
-		x = x[cut:]
-	}
+	x := settled(w.latency())
 	rise, p := trend(x)
 	if m := mean(x); m > 0 && p < driftP && rise > driftOfMean*m {
 		return fmt.Sprintf("not steady: response times rose by %.0f %% while the load stayed the same", 100*rise/m)
