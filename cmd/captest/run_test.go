@@ -82,7 +82,7 @@ func TestExactly100(t *testing.T) {
 // TestWholeExperiment runs what a newcomer types and looks at everything it promises.
 func TestWholeExperiment(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute and a half")
+		t.Skip("takes three minutes")
 	}
 	t.Parallel()
 	p := start(t, "run")

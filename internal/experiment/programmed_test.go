@@ -171,7 +171,7 @@ func try(t *testing.T, p *programmed, effort Effort, change func(*experiment)) r
 			Target:   &targets.Target{Name: "stub", Entry: "main", Services: []targets.Service{service}},
 			Engine:   p, Prober: p, Recorder: rec, Folder: folder, Clock: clock, Control: &Control{}, Effort: effort,
 			Observer: observe.New(observe.Config{Clock: clock}), Latest: p.latest,
-		}, pace: paces[effort], care: effort.recovery()}
+		}, pace: paces[effort], care: recoveryOf(effort)}
 		x.progress = newProgress(x.Config)
 		p.x = x
 		if change != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/internal/schedule"
 )
@@ -36,32 +37,14 @@ type reached struct {
 
 // reached is the only place where the recovery test looks at the search.
 func (x *experiment) reached() reached {
-	r := reached{users: overloadUsers(x.levels, x.Target.OverloadUsers)}
-	for _, l := range x.levels {
-		r.best = max(r.best, l.PerSecond)
-		if l.Within && l.Usable {
-			r.capacity = max(r.capacity, l.PerSecond)
-		}
+	r := reached{users: search.OverloadUsers(x.found, x.Target.OverloadUsers), best: search.Best(x.found)}
+	if c := x.plan.Answer(x.found).Confirmed; c > 0 {
+		r.capacity = c
 	}
 	if r.capacity == 0 {
 		r.capacity = 0.9 * r.best
 	}
-	per := x.perJourney()
-	r.best, r.capacity = r.best/per, r.capacity/per
 	return r
-}
-
-// perJourney is how many requests a journey sends when nothing fails: loads are offered in journeys, goodput counts requests.
-func (x *experiment) perJourney() float64 {
-	n, alternatives := 0.0, false
-	for _, s := range x.Scenario.Steps {
-		if s.Weight > 0 && alternatives {
-			continue // one of them is chosen
-		}
-		alternatives = s.Weight > 0
-		n++
-	}
-	return max(n, 1)
 }
 
 // overloadAndRecover runs the whole test and writes its verdict into the run folder.
@@ -346,9 +329,9 @@ func (t *recoveryTest) conclude() {
 	t.verdict = v
 }
 
-// watchTheGone waits without load for a target that stopped listening during the ramp: it may come back by itself.
-func (x *experiment) watchTheGone(ctx context.Context) error {
-	x.warn("%v (%s)", errGone, x.Target.Name)
+// watchOnly waits without load for a target that the search itself wounded: it may come back by itself.
+func (x *experiment) watchOnly(ctx context.Context, why string) error {
+	x.warn("%s (%s)", why, x.Target.Name)
 	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS}
 	w := x.watch(ctx)
 	defer w.close()

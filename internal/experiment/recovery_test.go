@@ -9,7 +9,6 @@ import (
 
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
-	"github.com/captest/captest/targets"
 )
 
 // until answers as told until the target is well again, so many seconds after the load.
@@ -265,16 +264,5 @@ func TestQuickIsShortOnAHealthyTarget(t *testing.T) {
 		if l.Users != 50 {
 			t.Errorf("%+v, want 50 users", l)
 		}
-	}
-}
-
-// Loads are offered in journeys, and a journey of four steps is four requests.
-func TestLaddersAreBuiltOnJourneys(t *testing.T) {
-	x := &experiment{Config: Config{
-		Scenario: &scenarios.Scenario{Steps: []scenarios.Step{{Name: "a"}, {Name: "b", Weight: 1}, {Name: "c", Weight: 2}, {Name: "d"}}},
-		Target:   &targets.Target{OverloadUsers: 50},
-	}, levels: []Level{{Users: 1, PerSecond: 30, MeanMs: 100, Within: true, Usable: true}, {Users: 8, PerSecond: 60, MeanMs: 130, Usable: true}}}
-	if got, want := x.reached(), (reached{users: 50, best: 20, capacity: 10}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
 	}
 }

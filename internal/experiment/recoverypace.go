@@ -36,8 +36,8 @@ var recoveryPaces = map[Effort]recoveryPace{
 	},
 }
 
-// recovery gives an effort's lengths; an unknown effort is Quick.
-func (e Effort) recovery() recoveryPace {
+// recoveryOf gives an effort's lengths; an unknown effort is Quick.
+func recoveryOf(e Effort) recoveryPace {
 	if p, ok := recoveryPaces[e]; ok {
 		return p
 	}

@@ -47,6 +47,8 @@ type TrialStart struct {
 type TrialEnd struct {
 	Verdict string   `json:"verdict"` // pass, fail, invalid
 	Reasons []string `json:"reasons,omitempty"`
+	// ResolutionPercent is how finely an open trial tells loads apart; nil where the search did not say.
+	ResolutionPercent *float64 `json:"resolution_percent,omitempty"`
 }
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
