@@ -105,6 +105,8 @@ func notRecovered(class string) string {
 		return "Crashed"
 	case record.StuckRestart:
 		return "Stuck after overload until it was restarted"
+	case record.Metastable:
+		return "Stuck after overload for as long as its normal load goes on"
 	default:
 		return "Stuck after overload, with no load left"
 	}

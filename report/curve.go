@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/captest/captest/internal/gate"
 	"github.com/captest/captest/internal/record"
 )
 
@@ -32,7 +33,7 @@ type curve struct {
 func curveOf(r *record.Result) (curve, bool) {
 	var closed, open []point
 	for _, t := range r.Trials {
-		if t.N == 0 || t.Verdict == "invalid" {
+		if t.N == 0 || t.Verdict == "invalid" || t.Phase != "overload" && gate.Stimulus(t.Phase) {
 			continue
 		}
 		p := point{good: t.GoodputPerSecond, mean: orNaN(t.Latency.MeanMs), p95: orNaN(t.Latency.P95Ms), held: t.Verdict == "pass", over: t.Phase == "overload"}

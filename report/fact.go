@@ -55,7 +55,7 @@ func capacityFact(r *record.Result) fact {
 func brokeAt(r *record.Result) string {
 	at := -1
 	for i, t := range r.Trials {
-		if t.Verdict != "fail" || t.Load.Users == 0 || t.Phase == "overload" {
+		if t.Verdict != "fail" || t.Load.Users == 0 || gate.Stimulus(t.Phase) {
 			continue
 		}
 		if m := r.Capacity.Concurrency.MaxWithinSLO; m != nil && t.Load.Users <= *m {

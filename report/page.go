@@ -61,34 +61,36 @@ func HTML(w io.Writer, run *record.Run, r *record.Result) error {
 
 // page is what the template shows: finished text, tables and drawings.
 type page struct {
-	Policy   string // Content-Security-Policy
-	Style    template.CSS
-	Scripts  []template.JS
-	Title    string
-	R        *record.Result
-	Target   string
-	When     string
-	Answer   answer
-	Exit     string
-	Notices  []notice
-	Limits   []limitRow
-	Findings []findingRow
-	Tables   map[string]table
-	Curve    *curveView
-	Time     []figure
-	Gauges   []figure
-	Flat     string
-	Host     *figure
-	Points   string // how many seconds a point of the timeline stands for
-	Strip    template.HTML
-	StripAlt string
-	Baseline *baselineView
-	Status   string
-	Method   []string
-	Facts    []pair // environment
-	Checks   []pair // validity
-	Charts   template.JS
-	RunJSON  template.JS
+	Policy    string // Content-Security-Policy
+	Style     template.CSS
+	Scripts   []template.JS
+	Title     string
+	R         *record.Result
+	Target    string
+	When      string
+	Answer    answer
+	Exit      string
+	Notices   []notice
+	Limits    []limitRow
+	Findings  []findingRow
+	Tables    map[string]table
+	Curve     *curveView
+	Time      []figure
+	Gauges    []figure
+	Flat      string
+	Recovery  []string // facts about it that have no table
+	Undecided []string
+	Host      *figure
+	Points    string // how many seconds a point of the timeline stands for
+	Strip     template.HTML
+	StripAlt  string
+	Baseline  *baselineView
+	Status    string
+	Method    []string
+	Facts     []pair // environment
+	Checks    []pair // validity
+	Charts    template.JS
+	RunJSON   template.JS
 }
 
 type notice struct{ Kind, Title, Text string }
@@ -157,9 +159,10 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		}
 		p.Findings = append(p.Findings, row)
 	}
-	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), servicesTable(r), leaksTable(r)} {
+	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
 		p.Tables[t.ID] = t
 	}
+	p.Recovery, p.Undecided = recoveryNotes(r), undecided(r)
 	if c, ok := curveOf(r); ok {
 		p.Curve = &curveView{c.throughputSVG(), c.latencySVG(), c.closed && !math.IsNaN(c.knee) && !math.IsNaN(c.top)}
 	}
@@ -316,11 +319,7 @@ func (p *page) diagrams(run *record.Run, r *record.Result) error {
 		p.Host = &f
 	}
 	if rows := stripsOf(run.Probes); len(rows) > 0 {
-		var recovered *float64
-		if r.Recovery != nil {
-			recovered = r.Recovery.Seconds
-		}
-		p.Strip = stripSVG(rows, bands, recovered)
+		p.Strip = stripSVG(rows, bands, releasesOf(r.Recovery, bands))
 		after, _ := releasedAt(bands)
 		p.StripAlt = stripText(rows, after)
 		p.Tables["probes"] = probesTable(rows, bands)

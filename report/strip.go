@@ -69,15 +69,49 @@ func rank(name string) int {
 	return 1
 }
 
-// releasedAt is when the overload ended: the probes after it decide the recovery class.
-func releasedAt(bands []band) (float64, bool) {
-	at, ok := 0.0, false
+// overloadedAt is when the first overload began and ended: the probes after it decide the recovery class.
+func overloadedAt(bands []band) (from, to float64, ok bool) {
 	for _, b := range bands {
-		if b.Phase == "overload" {
-			at, ok = b.To, true
+		if b.Tone == "overload" {
+			return b.From, b.To, true
 		}
 	}
+	return 0, 0, false
+}
+
+// releasedAt is when the first overload ended.
+func releasedAt(bands []band) (float64, bool) {
+	_, at, ok := overloadedAt(bands)
 	return at, ok
+}
+
+// release is the end of one overload, and when the target was good again after it; NaN when it was not, or is not known.
+type release struct{ at, good float64 }
+
+// releasesOf reads them off the triggers, or, in a run of an older captest, off the bands.
+func releasesOf(r *record.Recovery, bands []band) []release {
+	good := func(at float64, seconds *float64) float64 {
+		if finite(seconds) && *seconds > 0 {
+			return at + *seconds
+		}
+		return math.NaN()
+	}
+	var out []release
+	if r != nil {
+		for _, t := range r.Triggers {
+			if at := t.ReleasedS; at > 0 && at < latest && len(out) < stripsMax {
+				out = append(out, release{at, good(at, t.Seconds)})
+			}
+		}
+	}
+	if at, ok := releasedAt(bands); ok && len(out) == 0 {
+		var seconds *float64
+		if r != nil {
+			seconds = r.Seconds
+		}
+		out = append(out, release{at, good(at, seconds)})
+	}
+	return out
 }
 
 // A cell of the strip covers this many units; several probes in one cell show the worst of them.
@@ -87,19 +121,14 @@ const (
 )
 
 // stripSVG draws one row per kind of probe. A success is a low bar, a failure a high one, so that colour is not needed to read it.
-func stripSVG(rows []strip, bands []band, recoveredS *float64) template.HTML {
+func stripSVG(rows []strip, bands []band, releases []release) template.HTML {
 	from, to := math.Inf(1), math.Inf(-1)
 	for _, r := range rows {
 		from, to = min(from, r.probes[0].OffsetS), max(to, r.probes[len(r.probes)-1].OffsetS)
 	}
-	released, hasRelease := releasedAt(bands)
-	if hasRelease { // the quiet probes before the overload are in the timeline's numbers already
-		for _, b := range bands {
-			if b.Phase == "overload" && released < to {
-				from = max(from, b.From-5)
-				break
-			}
-		}
+	began, released, overloaded := overloadedAt(bands)
+	if overloaded && released < to { // the quiet probes before the overload are in the timeline's numbers already
+		from = max(from, began-5)
 	}
 	if to-from < 1 {
 		to = from + 1
@@ -124,13 +153,15 @@ func stripSVG(rows []strip, bands []band, recoveredS *float64) template.HTML {
 		d.line(stripLeft, base+0.5, timeWidth-timeRight, base+0.5, "grid", 1, "")
 		d.cells(r, x, from, base)
 	}
-	if hasRelease && released > from && released < to {
-		d.line(x(released), top-4, x(released), bottom, "axis", 1.2, "")
-		d.text(x(released)+4, bottom+22, "load ends", "start", "text")
-		if finite(recoveredS) && *recoveredS > 0 && released+*recoveredS < to {
-			at := x(released + *recoveredS)
-			d.line(at, top-4, at, bottom, "good", 1.2, "3 2")
-			d.text(at+4, top-8, "good again after "+tenths(*recoveredS), "start", "good")
+	for _, v := range releases {
+		if !(v.at > from && v.at < to) {
+			continue
+		}
+		d.line(x(v.at), top-4, x(v.at), bottom, "axis", 1.2, "")
+		d.text(x(v.at)+4, bottom+22, "load ends", "start", "text")
+		if v.good < to {
+			d.line(x(v.good), top-4, x(v.good), bottom, "good", 1.2, "3 2")
+			d.text(x(v.good)+4, top-8, "good again after "+tenths(v.good-v.at), "start", "good")
 		}
 	}
 	for _, t := range clockTicks(from, to) {

@@ -325,25 +325,6 @@ func servicesTable(r *record.Result) table {
 	return t
 }
 
-func leaksTable(r *record.Result) table {
-	t := table{
-		ID: "leaks", Title: "Did not return", Caption: "What did not go back to where it was before the load.",
-		Columns: []column{
-			{Head: "what"},
-			{Head: "where"},
-			{Head: "before", Number: true},
-			{Head: "after", Number: true},
-			{Head: "per 1,000 requests", Number: true},
-		},
-	}
-	if r.Recovery != nil {
-		for _, l := range r.Recovery.Leaks {
-			t.add(plainCells(l.What, l.Where, number(l.Before), number(l.After), opt(l.Per1000, digits3, dash))...)
-		}
-	}
-	return t
-}
-
 func baselineTable(b *record.Baseline) table {
 	t := table{
 		ID: "baseline-figures", Title: "Claimed and measured", Caption: "The published figure beside what was measured at the same hop. Never a gate: the hardware differs.",

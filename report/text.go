@@ -40,7 +40,7 @@ func Text(w io.Writer, r *record.Result, o TextOptions) error {
 	t.findings(r)
 	t.table(ceilingsTable(r))
 	t.table(downstreamTable(r))
-	t.table(leaksTable(r))
+	t.recovery(r)
 	t.footer(r)
 	if err := b.Flush(); err != nil {
 		return fmt.Errorf("report: write text: %w", err)
@@ -216,6 +216,23 @@ func (t *terminal) findings(r *record.Result) {
 		}
 	}
 	fmt.Fprintln(t.w)
+}
+
+// recovery is what stands behind the verdict.
+func (t *terminal) recovery(r *record.Result) {
+	t.table(triggersTable(r))
+	t.table(hysteresisTable(r))
+	t.table(leaksTable(r))
+	notes, open := recoveryNotes(r), undecided(r)
+	for _, n := range notes {
+		t.wrapped("  ", n, "")
+	}
+	for _, u := range open {
+		t.wrapped("  not decided: ", u, "dim")
+	}
+	if len(notes)+len(open) > 0 {
+		fmt.Fprintln(t.w)
+	}
 }
 
 func (t *terminal) footer(r *record.Result) {

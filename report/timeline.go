@@ -29,7 +29,7 @@ func bandsOf(frames []record.Frame) []band {
 		b := band{From: f.OffsetS, To: f.OffsetS + f.Seconds, Phase: cut(clean(f.Phase), nameMax), Label: cut(clean(f.Phase), nameMax), Tone: "rest"}
 		if f.Trial >= 0 && (load.Users > 0 || load.RatePerSecond > 0) {
 			b.Label, b.Tone = gate.Load(load), "load"
-			if f.Phase == "overload" {
+			if f.Phase == "overload" || f.Phase == "abort" {
 				b.Tone = "overload"
 			}
 		}

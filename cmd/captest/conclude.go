@@ -61,7 +61,7 @@ func conclude(dir string) (*record.Run, *record.Result, error) {
 		}
 		limits = append(limits, l)
 	}
-	if run.Info.Plan == experiment.PlanCapacity {
+	if run.Info.Plan == experiment.PlanCapacity && res.Capacity.Method == "" { // the search did not live to state it
 		res.Capacity = experiment.Capacity(res.Trials, limitsOf(run))
 	}
 	diagnose.Explain(run, res)

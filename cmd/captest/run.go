@@ -176,10 +176,14 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	wg.Go(func() { observer.Run(background) })
 	closeScreen := show(background, e, o, recorder, keys(control, folder, clock))
 
+	restart := stack.restart()
+	if !target.Bundled {
+		restart = restartHook(target)
+	}
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
-		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Fixed: fixed, Baseline: baseline,
-		Restart: stack.restart(),
+		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Seed: seed, Fixed: fixed, Baseline: baseline,
+		Restart: restart,
 	})
 	closeScreen()
 	stopBackground()

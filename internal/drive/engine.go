@@ -63,6 +63,16 @@ type Load struct {
 	Connections int
 	// Grace is how long in-flight journeys may finish after the end; 0: the longest step timeout.
 	Grace time.Duration
+	// Patience, when it is shorter than a step's timeout, is when its clients give up instead and close the connection. 0: no shorter.
+	Patience time.Duration
+}
+
+// timeout of a step under this load.
+func (l *Load) timeout(step time.Duration) time.Duration {
+	if l.Patience > 0 {
+		return min(l.Patience, step)
+	}
+	return step
 }
 
 // DefaultInFlightCap of open loads: far above what a healthy target needs, far below what a laptop's memory or descriptors allow.

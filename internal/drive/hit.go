@@ -67,7 +67,7 @@ func (t *hits) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("a request that nobody built")
 	}
 	t.sent[r.Header.Get(seqHeader)] = h
-	h.request, h.cancel = context.WithTimeout(h.user.tracing(t.ctx), t.step.timeout)
+	h.request, h.cancel = context.WithTimeout(h.user.tracing(t.ctx), t.load.timeout(t.step.timeout))
 	t.mu.Unlock()
 
 	r = r.Clone(h.request)

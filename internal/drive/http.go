@@ -162,7 +162,7 @@ func (e *HTTP) drive(ctx context.Context, load Load, rec *record.Recorder, send 
 // check refuses loads that say nothing or two things.
 func (l *Load) check() error {
 	switch {
-	case l.Users < 0 || l.For < 0 || l.InFlightCap < 0 || l.Connections < 0 || l.Grace < 0:
+	case l.Users < 0 || l.For < 0 || l.InFlightCap < 0 || l.Connections < 0 || l.Grace < 0 || l.Patience < 0:
 		return fmt.Errorf("load: a negative number in %+v", *l)
 	case (l.Users > 0 || l.Ramp != nil) && l.Plan != nil:
 		return errors.New("load: both users (closed) and a plan of arrivals (open)")

@@ -26,7 +26,7 @@ func (r *run) journey(u *user, intended int64) result {
 	for i := 0; i < len(r.script.steps); {
 		var s *step
 		s, i = r.script.choose(i, u.values.Rand)
-		out := u.send(r.ctx, s, s.timeout, intended, shard)
+		out := u.send(r.ctx, s, r.load.timeout(s.timeout), intended, shard)
 		if first && out.sample.Started > 0 && !u.queued {
 			shard.Lag(out.sample.Started - intended)
 		}

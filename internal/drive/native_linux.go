@@ -301,10 +301,11 @@ func (l *loop) prepare(r *nativeRun) {
 		nativeRun: r, index: l.index, shard: r.rec.Shard(l.index), ep: l.ep, wake: l.wake, turn: l.turn, byFD: l.byFD,
 		in: l.in, events: l.events, out: l.out, body: l.body, text: l.text, naps: l.naps[:0], free: l.free[:0],
 	}
-	l.timeouts = make([]deadlines, len(r.limits))
+	l.timeouts = make([]deadlines, len(r.limits)+1)
 	for i := range r.limits {
 		l.timeouts[i].limit = r.limits[i]
 	}
+	l.timeouts[len(r.limits)].limit = limit{totalTimeout, r.load.Patience}
 	l.arrival, l.start = math.MaxInt64, r.began
 	// What has been changed since the load began is seen as a change.
 	l.set = &setting{plan: r.load.Plan, heldAt: running}

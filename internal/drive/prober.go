@@ -111,6 +111,12 @@ func (p *Prober) probe(kind, service string, onFresh bool, ask func(*user) resul
 		k.connected = k.connected || out.sample.Connected > 0
 		k.mu.Unlock()
 	}
+	p.fill(&probe, &out)
+	return probe
+}
+
+// fill writes an outcome into its probe.
+func (p *Prober) fill(probe *record.Probe, out *result) {
 	x := &out.sample
 	if x.Started == 0 { // nothing was sent
 		x.Started = p.sender.clock.Now()
@@ -124,7 +130,6 @@ func (p *Prober) probe(kind, service string, onFresh bool, ask func(*user) resul
 	probe.Status = int(x.Status)
 	probe.OK = x.Error == record.ErrorNone
 	probe.Error = x.Error.String()
-	return probe
 }
 
 // keeper gives the user that holds a kept connection.

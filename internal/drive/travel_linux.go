@@ -60,7 +60,7 @@ func (l *loop) send(r *rider) {
 		}
 		r.first = false
 	}
-	r.whole.join(&l.timeouts[r.w.within], l.now)
+	r.whole.join(l.whole(r), l.now)
 	c := &r.conns[r.w.endpoint]
 	r.on = c
 	if c.state == up {
@@ -69,6 +69,15 @@ func (l *loop) send(r *rider) {
 		return
 	}
 	l.dial(r, c)
+}
+
+// whole is the list of the request's timeout: that of its step, or of the load's clients where they are less patient.
+func (l *loop) whole(r *rider) *deadlines {
+	of, patience := &l.timeouts[r.w.within], &l.timeouts[len(l.timeouts)-1]
+	if !r.setup && patience.after > 0 && patience.after < of.after {
+		return patience
+	}
+	return of
 }
 
 // await puts another wait, or with −1 none, in the place of the one for a part of the request.

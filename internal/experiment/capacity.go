@@ -6,10 +6,58 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 )
 
-// Capacity is the first figure a closed ramp gives: pure, trials in → answer out.
+// capacityOf writes an answer in run.json's words. per is how many requests a journey makes: figures count requests.
+func capacityOf(p search.Plan, found []search.Trial, per float64) record.Capacity {
+	a := p.Answer(found)
+	c := record.Capacity{
+		SLO: append([]string{}, p.Limits...), LatencyAt: []record.LatencyAt{}, Kind: record.KindStability, Repeatability: record.WithinRun,
+		PerSecond:    record.Bounds{Confirmed: positive(a.Confirmed * per), Refuted: positive(a.Refuted * per)},
+		MaxPerSecond: positive(a.Best * per), Confirmation: a.IsConfirmed, Method: a.Method, Note: a.Note,
+		PromisedPercent: positive(100 * a.Promised), PlannedPercent: positive(100 * a.Planned), GeneratorLimit: a.GeneratorLimit,
+		Concurrency: record.Concurrency{Knee: positive(a.Knee)},
+	}
+	if len(p.Limits) > 0 {
+		c.Kind = record.KindLimits
+	}
+	if a.Users > 0 {
+		c.Concurrency.MaxWithinSLO = &a.Users
+	}
+	if a.Lower > 0 || a.Upper > 0 {
+		c.Tried = &record.Bounds{Confirmed: positive(a.Lower * per), Refuted: positive(a.Upper * per)}
+	}
+	if a.Lower > 0 {
+		c.ResolutionPercent = positive(100 * a.Resolution)
+	}
+	c.MeanMs, c.MeanHalfMs = positive(a.MeanMs), positive(a.MeanHalfMs)
+	if a.Credible != nil {
+		c.Credible90 = &record.Bounds{Confirmed: positive(a.Credible.Low * per), Refuted: positive(a.Credible.High * per)}
+		c.NoisyTarget = a.Credible.Noisy()
+	}
+	c.PerMinute = record.Bounds{Confirmed: times60(c.PerSecond.Confirmed), Refuted: times60(c.PerSecond.Refuted)}
+	c.IntervalPercent = positive(100 * a.Width)
+	for _, t := range search.Levels(found) {
+		w := &t.Window
+		c.LatencyAt = append(c.LatencyAt, record.LatencyAt{
+			Users: t.Action.Users, N: uint64(w.Completed*per + 0.5), MeanMs: w.MeanMs, P50Ms: w.P50Ms, P95Ms: w.P95Ms, PerSecond: w.Goodput() * per,
+		})
+	}
+	return c
+}
+
+// positive is nil, unknown, for what is not above zero.
+func positive(v float64) *float64 {
+	if v > 0 && !math.IsInf(v, 0) {
+		return &v
+	}
+	return nil
+}
+
+// Capacity is the figure that closed levels alone give, for a run whose search did not live to state its own: pure, trials in →
+// answer out.
 //
 // Confirmed is the goodput of the best level that held every limit, less that level's own 95 % resolution ε. Refuted is the
 // highest goodput of any level plus its ε, and only when the ramp found an end: an open load above what the target can
@@ -43,7 +91,7 @@ func Capacity(trials []record.Trial, limits []string) record.Capacity {
 		}
 		c.Concurrency.MaxWithinSLO = &users
 	}
-	if k, ok := knee(asLevels(levels)); ok {
+	if k, ok := search.Knee(asSearch(levels)); ok {
 		c.Concurrency.Knee = &k
 	}
 	if ended(levels) {
@@ -99,29 +147,24 @@ func latencyAt(t *record.Trial) record.LatencyAt {
 	return l
 }
 
-func asLevels(trials []*record.Trial) []Level {
-	out := make([]Level, 0, len(trials))
+func asSearch(trials []*record.Trial) []search.Trial {
+	out := make([]search.Trial, 0, len(trials))
 	for _, t := range trials {
-		l := Level{Users: t.Load.Users, PerSecond: t.GoodputPerSecond, Within: t.Verdict == verdictPass, Usable: true}
-		if t.Latency.MeanMs != nil {
-			l.MeanMs = *t.Latency.MeanMs
+		phase := search.PhaseRamp
+		if t.Load.Users&(t.Load.Users-1) != 0 {
+			phase = search.PhaseLevel // the comparison level is not part of the doublings
 		}
-		out = append(out, l)
+		w := search.Window{Seconds: t.Seconds, Completed: float64(t.N), OK: t.GoodputPerSecond * t.Seconds}
+		if t.Latency.MeanMs != nil {
+			w.MeanMs = *t.Latency.MeanMs
+		}
+		out = append(out, search.Trial{Action: search.Action{Kind: search.Closed, Phase: phase, Users: t.Load.Users}, Window: w, Verdict: search.Verdict{Outcome: search.Outcome(t.Verdict)}})
 	}
 	return out
 }
 
 // ended says whether the curve found its end: a limit broke, or the last doublings gained nothing.
-func ended(levels []*record.Trial) bool {
-	var ramp []Level
-	for _, l := range asLevels(levels) {
-		if l.Users&(l.Users-1) == 0 { // the comparison level is not part of the doublings
-			ramp = append(ramp, l)
-		}
-	}
-	_, why := nextLevel(ramp)
-	return why == rampFlat || why == rampLimit
-}
+func ended(levels []*record.Trial) bool { return search.Ended(asSearch(levels)) }
 
 // resolution of a trial's throughput as a fraction: ε = z·sqrt(c²/n), z = 1.96, with c² the index of dispersion of its
 // one-second counts where the trial has it, and 1 (Poisson) where not. Source: measurement 3.2(a).

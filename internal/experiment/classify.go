@@ -1,187 +1,192 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
+	"strings"
 
 	"github.com/captest/captest/internal/record"
 )
 
-// Aftermath is everything the recovery verdict is made of: pure data, so that it can be judged again from a run folder.
-type Aftermath struct {
-	Base          Quiet
-	Probes        []record.Probe // any order; those before ReleasedS are ignored
-	ReleasedS     float64        // last load request sent, seconds since the run began
-	NowS          float64        // how far the watch has come
-	ExpectedDrain float64        // in flight at release ÷ highest goodput, seconds; 0 when unknown
-	WindowS       float64        // of good probes that counts as recovered
-	RelapseS      float64        // that must pass after the window without a relapse
-	MaxS          float64        // longest watch
-}
-
-// Verdict of a watch in progress.
-type watchVerdict struct {
-	recovered bool
-	settled   bool // nothing more to learn
-	seconds   float64
-}
-
-// tolerance of "as good as before": on a machine shared with other work, ten probes of a CPU-bound request vary by more
-// than the 25 % that a quiet one allows, so the quick watch accepts half again; a stuck or degraded service is far beyond.
-const (
-	medianTolerance = 1.5
-	p95Tolerance    = 2.0
-	p95SlackMs      = 50.0
-)
-
-// judge finds the first window after release in which every functional probe succeeded as fast as before the load, without
-// a relapse behind it. Source: measurement 4.3.
-func (a Aftermath) judge() watchVerdict {
-	f := a.after("functional")
-	for i := range f {
-		start := f[i].OffsetS
-		if a.NowS < start+a.WindowS {
-			break // the window is not full yet
-		}
-		if !a.good(f, start, start+a.WindowS) || a.relapsed(f, start+a.WindowS) {
-			continue
-		}
-		return watchVerdict{recovered: true, settled: a.NowS >= start+a.WindowS+a.RelapseS, seconds: max(0, start-a.ReleasedS)}
-	}
-	return watchVerdict{settled: a.NowS-a.ReleasedS >= a.MaxS}
-}
-
-// after gives the probes of one kind that began after the release, in order.
-func (a Aftermath) after(kind string) []record.Probe {
-	var out []record.Probe
-	for _, p := range a.Probes {
-		if p.Probe == kind && p.OffsetS >= a.ReleasedS {
-			out = append(out, p)
-		}
-	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].OffsetS < out[j].OffsetS })
-	return out
-}
-
-// minProbes in a window: fewer cannot tell a working service from luck (5 of 5 still allows 45 % failures at 95 %), but a
-// slow target gets few probes, and the relapse watch doubles them.
-const minProbes = 5
-
-func (a Aftermath) good(f []record.Probe, from, to float64) bool {
-	var ms []float64
-	for _, p := range f {
-		if p.OffsetS < from || p.OffsetS >= to {
-			continue
-		}
-		if !p.OK {
-			return false
-		}
-		ms = append(ms, p.Ms)
-	}
-	if len(ms) < minProbes {
-		return false
-	}
-	sort.Float64s(ms)
-	return quantile(ms, 0.5) <= medianTolerance*a.Base.MedianMs+5 &&
-		quantile(ms, 0.95) <= max(p95Tolerance*a.Base.P95Ms, a.Base.P95Ms+p95SlackMs)
-}
-
-// relapsed: after a good window two failures are a relapse; one lost probe in a noisy minute is not.
-func (a Aftermath) relapsed(f []record.Probe, from float64) bool {
-	bad := 0
-	for _, p := range f {
-		if p.OffsetS >= from && p.OffsetS < from+a.RelapseS && !p.OK {
-			bad++
-		}
-	}
-	return bad >= 2
-}
-
-// Classify names what happened after the load. It never says STUCK before the longest watch is over.
-func (a Aftermath) Classify() record.Recovery {
+// Classify names what happened after one trigger. It never says STUCK before the longest watch is over.
+func (a Aftermath) Classify() record.Trigger {
 	v := a.judge()
-	r := record.Recovery{WatchedSeconds: max(0, a.NowS-a.ReleasedS), Leaks: []record.Leak{}}
+	t := record.Trigger{WatchedSeconds: max(0, a.NowS-a.ReleasedS), ReleasedS: a.ReleasedS}
 	if a.ExpectedDrain > 0 {
-		r.ExpectedDrainSeconds = &a.ExpectedDrain
+		t.ExpectedDrainSeconds = ref(a.ExpectedDrain)
 	}
-	deceived := a.deception()
 	if len(a.after("health")) > 0 {
-		r.HealthDeceptionSeconds = &deceived
+		h := a.health()
+		t.Health, t.HealthDeceptionSeconds = &h, ref(h.Deceptive)
 	}
 	switch {
 	case v.recovered:
-		r.Seconds = &v.seconds
-		r.Class, r.Summary = record.Slow, fmt.Sprintf("answers as before the load again after %.1f s", v.seconds)
+		t.Seconds = ref(v.seconds)
+		t.Class, t.Summary = record.Slow, fmt.Sprintf("answers as before the load again after %.1f s", v.seconds)
 		if v.seconds <= max(10, 2*a.ExpectedDrain) {
-			r.Class = record.SelfHealing
+			t.Class = record.SelfHealing
+		} else if !a.Background {
+			t.Timer = a.timer(v.seconds)
 		}
+		if t.Timer != nil {
+			t.Summary += fmt.Sprintf("; that is the length of a timer: %.4g s, %s", t.Timer.Seconds, t.Timer.What)
+		}
+		a.restarted(&t, v)
 	case !v.settled:
-		r.Class, r.Summary = record.NotTested, fmt.Sprintf("the watch ended after %.0f s, too early for a verdict", r.WatchedSeconds)
+		t.Class, t.Summary = record.NotTested, fmt.Sprintf("the watch ended after %.0f s, too early for a verdict", t.WatchedSeconds)
 	default:
-		a.stuckOrDegraded(&r)
+		a.stuckOrDegraded(&t)
 	}
-	return r
+	return t
 }
 
-// stuckOrDegraded tells a service that no longer works from one that works worse than before.
-func (a Aftermath) stuckOrDegraded(r *record.Recovery) {
-	last := a.NowS - max(2*a.WindowS, 10)
-	ok, n := count(a.after("functional"), last, "")
-	if n > 0 && float64(ok) >= 0.9*float64(n) {
-		r.Class = record.Degraded
-		r.Summary = fmt.Sprintf("works, but %.0f s after the load it is still slower than before it", r.WatchedSeconds)
-		return
-	}
-	if refused(a.after("functional"), last) {
-		r.Class = record.Crashed
-		r.Summary = fmt.Sprintf("nothing listens any more: every connection is refused, %.0f s after the load", r.WatchedSeconds)
-		return
-	}
-	r.Class = record.Stuck
-	r.SubClass = a.subClass(last)
-	r.Summary = fmt.Sprintf("still failing %.0f s after the load ended, with no load at all", r.WatchedSeconds)
-	if r.SubClass == "deceptive" {
-		r.Summary += "; its health check says it is fine"
-	}
-}
-
-func refused(probes []record.Probe, from float64) bool {
-	n := 0
-	for _, p := range probes {
-		if p.OffsetS < from {
+// restarted tells a target that healed from one whose process was replaced. Replaced after it had failed for a while without
+// load, it was stuck until somebody restarted it; replaced before that, it died of the load.
+func (a Aftermath) restarted(t *record.Trigger, v watchVerdict) {
+	for _, r := range a.Restarts {
+		if r.AtS < a.TriggeredS || r.AtS > v.startS+a.WindowS {
 			continue
 		}
+		ok, n := count(a.after("functional"), a.ReleasedS, r.AtS, "")
+		if n >= minProbes && 2*ok < n && r.AtS >= a.ReleasedS+10 {
+			t.Class, t.Timer = record.StuckRestart, nil
+			t.Summary = fmt.Sprintf("failed without any load until %s was restarted, not by captest, %.0f s after it", r.Service, r.AtS-a.ReleasedS)
+			return
+		}
+		t.Class, t.SubClass, t.Timer = record.Crashed, "restarted", nil
+		t.Summary = fmt.Sprintf("the process of %s was replaced by a new one; %s", r.Service, strings.Split(t.Summary, ";")[0])
+		return
+	}
+}
+
+// minProbes without which nothing is concluded: fewer cannot tell a working service from luck (5 of 5 still allows 45 %
+// failures at 95 %), but a slow target gets few probes, and the relapse watch doubles them.
+const minProbes = 5
+
+// stuckOrDegraded tells a service that no longer works from one that works worse than before.
+func (a Aftermath) stuckOrDegraded(t *record.Trigger) {
+	for _, r := range a.Restarts {
+		if r.AtS >= a.TriggeredS {
+			t.Class, t.SubClass = record.Crashed, "restarted"
+			t.Summary = fmt.Sprintf("the process of %s was replaced by a new one, and %.0f s after the load it is not as before it", r.Service, t.WatchedSeconds)
+			return
+		}
+	}
+	last := a.NowS - max(2*a.WindowS, 10)
+	f := a.after("functional")
+	if f = slices.DeleteFunc(f, func(p record.Probe) bool { return p.OffsetS < last && p.OffsetS+p.Ms/1000 < last }); len(f) == 0 {
+		f = a.after("functional") // every probe hung: the last word is an old one
+	}
+	broken, scope := a.brokenSteps(f), a.connectionScope()
+	if len(f) > 0 && len(broken) == 0 && scope == "" {
+		t.Class = record.Degraded
+		t.Summary = fmt.Sprintf("works, but %.0f s after the load it is still slower than before it, or fails now and then", t.WatchedSeconds)
+		return
+	}
+	if refused(f) {
+		t.Class = record.Crashed
+		t.Summary = fmt.Sprintf("nothing listens any more: every connection is refused, %.0f s after the load", t.WatchedSeconds)
+		return
+	}
+	t.Class, t.SubClass = record.Stuck, a.subClass(f, broken, scope, last)
+	t.Summary = fmt.Sprintf("still failing %.0f s after the load ended, with no load at all", t.WatchedSeconds)
+	if a.Background {
+		t.Summary = fmt.Sprintf("still failing %.0f s after the trigger, under a load it carried before", t.WatchedSeconds)
+	}
+	switch t.SubClass {
+	case "deceptive":
+		t.Summary += "; its health check says it is fine"
+	case "endpoint-scoped":
+		t.Summary += "; only " + strings.Join(broken, ", ") + ", the rest works"
+	case "connection-scoped":
+		t.Summary += "; " + scope
+	}
+}
+
+// brokenSteps lists the steps of which fewer than nine in ten probes succeed.
+func (a Aftermath) brokenSteps(f []record.Probe) []string {
+	ok, n := map[string]int{}, map[string]int{}
+	for _, p := range f {
+		n[p.Step]++
+		if p.OK {
+			ok[p.Step]++
+		}
+	}
+	var out []string
+	for step := range n {
+		if float64(ok[step]) < 0.9*float64(n[step]) {
+			out = append(out, step)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func refused(probes []record.Probe) bool {
+	for _, p := range probes {
 		if p.Error != record.ErrorRefused.String() {
 			return false
 		}
-		n++
 	}
-	return n > 0
+	return len(probes) > 0
 }
 
-func (a Aftermath) subClass(from float64) string {
-	f, h := a.after("functional"), a.after("health")
-	freshOK, fresh := count(f, from, "fresh")
-	keptOK, kept := count(f, from, "kept")
-	hFreshOK, hFresh := count(h, from, "fresh")
-	hKeptOK, hKept := count(h, from, "kept")
-	works := func(ok, n int) bool { return n > 0 && 2*ok > n }
+// subClass says what part of the target is stuck, the narrowest that fits.
+func (a Aftermath) subClass(f []record.Probe, broken []string, scope string, last float64) string {
+	h := a.after("health")
+	hOK, hN := count(h, last, a.NowS, "")
 	switch {
-	case fresh > 0 && kept > 0 && works(freshOK, fresh) != works(keptOK, kept):
+	case scope != "":
 		return "connection-scoped"
-	case hFresh > 0 && hKept > 0 && works(hFreshOK, hFresh) != works(hKeptOK, hKept):
-		return "connection-scoped"
-	case hFresh+hKept == 0:
-		return ""
-	case works(hFreshOK+hKeptOK, hFresh+hKept):
+	case a.endpointScoped(f, broken):
+		return "endpoint-scoped"
+	case hN == 0:
+		return "" // nobody said how it feels
+	case works(hOK, hN):
 		return "deceptive"
 	}
 	return "total"
 }
 
-func count(probes []record.Probe, from float64, conn string) (ok, n int) {
+// connectionScope says which kind of connection is stuck while the other works; "" when they do not differ. It looks at the
+// second half of the watch: kept connections that hang are asked seldom.
+func (a Aftermath) connectionScope() string {
+	half := (a.ReleasedS + a.NowS) / 2
+	for _, kind := range []string{"functional", "health"} {
+		probes := a.after(kind)
+		freshOK, fresh := count(probes, half, a.NowS, "fresh")
+		keptOK, kept := count(probes, half, a.NowS, "kept")
+		if fresh < 2 || kept < 2 || works(freshOK, fresh) == works(keptOK, kept) {
+			continue
+		}
+		if works(keptOK, kept) {
+			return "connections from before work, new ones do not"
+		}
+		return "new connections work, those from before do not"
+	}
+	return ""
+}
+
+// endpointScoped: some steps are broken while others, asked on the same connections, work.
+func (a Aftermath) endpointScoped(f []record.Probe, broken []string) bool {
+	ok, n := 0, 0
+	for _, p := range f {
+		if !slices.Contains(broken, p.Step) {
+			n++
+			if p.OK {
+				ok++
+			}
+		}
+	}
+	return n > 0 && works(ok, n)
+}
+
+func works(ok, n int) bool { return n > 0 && 2*ok > n }
+
+func count(probes []record.Probe, from, to float64, conn string) (ok, n int) {
 	for _, p := range probes {
-		if p.OffsetS < from || conn != "" && p.Connection != conn {
+		if p.OffsetS+p.Ms/1000 < from || p.OffsetS > to || conn != "" && p.Connection != conn {
 			continue
 		}
 		n++
@@ -192,39 +197,62 @@ func count(probes []record.Probe, from float64, conn string) (ok, n int) {
 	return ok, n
 }
 
-// deception is how many seconds the health check passed while the service itself failed, after the release: for each
-// second with both kinds of probe, health good and functional bad.
-func (a Aftermath) deception() float64 {
-	type second struct{ hOK, hBad, fOK, fBad int }
-	by := map[int]*second{}
-	for _, p := range a.Probes {
-		if p.OffsetS < a.ReleasedS {
+// severity orders the classes: of several triggers the worst is the run's.
+var severity = []string{
+	record.NotTested, record.SelfHealing, record.Slow, record.Degraded, record.Metastable, record.Stuck, record.StuckRestart, record.Crashed,
+}
+
+// Combine makes the run's verdict of its triggers': the worst one's, with the longest time to recover and all the seconds of
+// deception. What clients that abort do and patient ones do not is said: it is the work of clients that have gone.
+func Combine(triggers []record.Trigger) record.Recovery {
+	r := record.Recovery{Class: record.NotTested, Leaks: []record.Leak{}, Triggers: slices.Clone(triggers), Undecided: []record.Undecided{}}
+	if len(triggers) == 0 {
+		r.Triggers = []record.Trigger{}
+		r.Summary = "no overload was tried"
+		return r
+	}
+	counting := slices.DeleteFunc(slices.Clone(triggers), func(t record.Trigger) bool {
+		return t.BackgroundPercent != nil && *t.BackgroundPercent > 0 && slices.Index(severity, t.Class) < slices.Index(severity, record.Metastable)
+	}) // how long a queue takes to drain under load is no time to recover
+	if len(counting) == 0 {
+		counting = triggers
+	}
+	worst := slices.MaxFunc(counting, func(a, b record.Trigger) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(severity, a.Class), slices.Index(severity, b.Class)),
+			cmp.Compare(value(a.Seconds), value(b.Seconds)))
+	})
+	r.Class, r.SubClass, r.Seconds, r.Summary = worst.Class, worst.SubClass, worst.Seconds, worst.Summary
+	r.ExpectedDrainSeconds, r.DrainSeconds, r.WatchedSeconds, r.Timer = worst.ExpectedDrainSeconds, worst.DrainSeconds, worst.WatchedSeconds, worst.Timer
+	for _, t := range triggers {
+		if t.Health == nil {
 			continue
 		}
-		// A probe speaks for the seconds it took: a functional probe that hung for 5 s was bad for all of them.
-		for s := int(p.OffsetS); s <= int(p.OffsetS+p.Ms/1000); s++ {
-			b := by[s]
-			if b == nil {
-				b = &second{}
-				by[s] = b
-			}
-			switch {
-			case p.Probe == "health" && p.OK:
-				b.hOK++
-			case p.Probe == "health":
-				b.hBad++
-			case p.OK:
-				b.fOK++
-			default:
-				b.fBad++
-			}
+		if r.Health == nil {
+			r.Health = &record.HealthStates{}
 		}
+		h := r.Health
+		h.BothOK, h.Deceptive, h.KillRisk, h.BothBad = h.BothOK+t.Health.BothOK, h.Deceptive+t.Health.Deceptive, h.KillRisk+t.Health.KillRisk, h.BothBad+t.Health.BothBad
+		h.Deceived = h.Deceived || t.Health.Deceived
+		r.HealthDeceptionSeconds = ref(h.Deceptive)
 	}
-	n := 0.0
-	for _, b := range by {
-		if b.hOK > 0 && b.hBad == 0 && b.fBad > 0 && b.fOK == 0 {
-			n++
-		}
+	if worst.Clients == Aborting && triggers[0].Clients == Patient && healthy(triggers[0].Class) && !healthy(worst.Class) {
+		r.Summary += fmt.Sprintf("; after clients that gave up after %.3g s, not after patient ones: what they leave behind is not given back", value(worst.TimeoutSeconds))
 	}
-	return n
+	return r
+}
+
+// Clients of a trigger.
+const (
+	Patient  = "patient"  // wait for their answer as long as the scenario's timeouts allow
+	Aborting = "aborting" // give up early and close the connection, as the incident's did
+)
+
+func healthy(class string) bool { return class == record.SelfHealing || class == record.Slow }
+
+func value(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
 }

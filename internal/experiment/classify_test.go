@@ -82,7 +82,7 @@ func TestClassify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			a := Aftermath{
-				Base: Quiet{MedianMs: 250, P95Ms: 280, N: 10}, Probes: history(tt.seconds, tt.state), ReleasedS: 100,
+				Base: map[string]Quiet{"": {MedianMs: 250, P95Ms: 280, N: 10}}, Probes: history(tt.seconds, tt.state), ReleasedS: 100, MinProbes: 5,
 				NowS: 100 + float64(tt.seconds), ExpectedDrain: tt.drain, WindowS: 5, RelapseS: 5, MaxS: 60,
 			}
 			got := a.Classify()
@@ -99,5 +99,20 @@ func TestClassify(t *testing.T) {
 				t.Errorf("health deception = %v, want deceived %v", got.HealthDeceptionSeconds, tt.deceived)
 			}
 		})
+	}
+}
+
+// A kept connection that is asked seldom, because it hangs, leaves stretches in which only fresh ones speak: no recovery.
+func TestAWindowNeedsBothKindsOfConnections(t *testing.T) {
+	t.Parallel()
+	a := Aftermath{Base: map[string]Quiet{"": {MedianMs: 20, P95Ms: 25}}, ReleasedS: 100, NowS: 161, WindowS: 5, MinProbes: 5, RelapseS: 3, MaxS: 60}
+	for s := 0.0; s < 60; s += 0.9 {
+		a.Probes = append(a.Probes, record.Probe{OffsetS: 100 + s, Probe: "functional", Connection: "fresh", OK: true, Ms: 20})
+	}
+	for s := 0.5; s < 60; s += 12 {
+		a.Probes = append(a.Probes, record.Probe{OffsetS: 100 + s, Probe: "functional", Connection: "kept", Ms: 11_900, Error: "timeout"})
+	}
+	if got := a.Classify(); got.Class != record.Stuck || got.SubClass != "connection-scoped" {
+		t.Errorf("%s (%s): %s", got.Class, got.SubClass, got.Summary)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/observe"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
@@ -26,17 +27,20 @@ type Config struct {
 	Guard    *targets.Guard
 	Limits   []scenarios.Limit
 	Engine   drive.Engine
-	Prober   *drive.Prober
+	Prober   Prober
 	Recorder *record.Recorder
 	Folder   *record.Folder
 	Observer *observe.Observer
 	Clock    record.Clock
 	Control  *Control
 	Effort   Effort
+	Seed     uint64            // of the open loads' arrivals
 	Fixed    *Fixed            // nil runs the capacity plan
 	Baseline *targets.Baseline // nil for none
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
+	// Latest reads a service's gauges; nil is Observer.Latest.
+	Latest func(service string) (record.Scrape, bool)
 }
 
 // Plan names as run.json carries them.
@@ -51,11 +55,18 @@ var ErrInterrupted = errors.New("interrupted")
 // experiment is one run in progress.
 type experiment struct {
 	Config
-	pace     pace
-	progress *progress
-	levels   []Level
-	trials   int
-	base     Quiet
+	pace       pace
+	care       recoveryPace
+	progress   *progress
+	plan       search.Plan
+	found      []search.Trial // of the search so far
+	trials     int
+	base       Quiet            // of the first step
+	bases      map[string]Quiet // of every step
+	readings   *readings
+	quietSpan  Span    // when the target was idle, before any load
+	overloadMs float64 // mean response time under the patient overload
+	triggers   []record.Trigger
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
@@ -64,7 +75,7 @@ type experiment struct {
 // Run carries the whole plan out and returns when the target is quiet again. ErrInterrupted and *UnreachableError and
 // *PreflightError are told apart by the caller; whatever happened before an error is in the run folder already.
 func Run(ctx context.Context, c Config) error {
-	x := &experiment{Config: c, pace: paces[c.Effort], progress: newProgress(c)}
+	x := &experiment{Config: c, pace: paces[c.Effort], care: recoveryOf(c.Effort), progress: newProgress(c)}
 	if x.pace.probes == 0 {
 		x.pace = paces[Quick]
 	}
@@ -97,86 +108,23 @@ func (x *experiment) run(ctx context.Context) error {
 	return x.capacityPlan(ctx)
 }
 
-// capacityPlan: quiet baseline, closed ramp, the comparison level, overload, release, recovery watch.
+// capacityPlan: quiet baseline, the search, overload, release, recovery watch.
 func (x *experiment) capacityPlan(ctx context.Context) error {
 	if err := x.preflight(ctx); err != nil {
 		return err
 	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	x.readings = x.collect(reading)
+	began := x.now().Seconds()
 	if err := x.quietBaseline(ctx); err != nil {
 		return err
 	}
-	err := x.ramp(ctx)
-	if errors.Is(err, errGone) {
-		return x.watchTheGone(ctx)
-	}
-	if err != nil {
+	if err := x.rest(ctx, began); err != nil {
 		return err
 	}
-	return x.overloadAndRecover(ctx)
-}
-
-// errGone ends the ramp: every request of a level was refused, so nothing listens there any more.
-var errGone = errors.New("the target refuses every connection")
-
-// ramp climbs until nextLevel says stop, then measures the comparison level if the ramp has not.
-func (x *experiment) ramp(ctx context.Context) error {
-	var last record.TrialSums
-	for {
-		users, why := nextLevel(x.levels)
-		if users == 0 {
-			x.note("ramp ended: " + why)
-			break
-		}
-		phase := "ramp"
-		if users == 1 {
-			phase = "baseline"
-		}
-		sums, err := x.closedLevel(ctx, phase, users, last)
-		if err != nil {
-			return err
-		}
-		last = sums
-	}
-	if x.measured(comparisonUsers) {
-		return nil
-	}
-	_, err := x.closedLevel(ctx, "level", comparisonUsers, last)
-	return err
-}
-
-// closedLevel runs one level and appends what the ramp needs to know of it.
-func (x *experiment) closedLevel(ctx context.Context, phase string, users int, before record.TrialSums) (record.TrialSums, error) {
-	warm, measured := x.pace.level(goodput(before), meanSeconds(before))
-	sums, verdict, err := x.trial(ctx, trialSpec{
-		phase: phase, warm: warm, measured: measured,
-		load: drive.Load{Users: users, For: warm + measured},
-		mark: record.Load{Users: users},
-	})
-	if err != nil {
-		return sums, err
-	}
-	if gone(sums) {
-		return sums, errGone
-	}
-	mean, _ := sums.Value("", "mean", 0)
-	x.levels = append(x.levels, Level{
-		Users: users, PerSecond: goodput(sums), MeanMs: mean,
-		Within: verdict.verdict == verdictPass, Usable: verdict.verdict != verdictInvalid,
-	})
-	return sums, nil
-}
-
-func gone(s record.TrialSums) bool {
-	return s.OK == 0 && s.N > 0 && s.Errors[record.ErrorRefused.String()] == s.N
-}
-
-func (x *experiment) measured(users int) bool {
-	for _, l := range x.levels {
-		if l.Users == users {
-			return true
-		}
-	}
-	return false
+	x.quietSpan = Span{began, x.now().Seconds()}
+	return x.search(ctx)
 }
 
 // phase moves the run on: screen, frames and events all learn of it at once.
@@ -212,16 +160,6 @@ func (x *experiment) note(text string) {
 }
 
 func (x *experiment) now() time.Duration { return time.Duration(x.Clock.Now()) }
-
-func goodput(s record.TrialSums) float64 {
-	v, _ := s.Value("", "goodput", 0)
-	return v
-}
-
-func meanSeconds(s record.TrialSums) float64 {
-	v, _ := s.Value("", "mean", 0)
-	return v / 1000
-}
 
 // sleep waits for d or for the context, whichever is first.
 func sleep(ctx context.Context, d time.Duration) error {

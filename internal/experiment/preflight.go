@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
 )
 
 // UnreachableError: nothing answers at a service's address, so there is nothing to measure.
@@ -87,14 +88,19 @@ func address(base string) string {
 
 // preflight sends one request that must succeed: a scenario that does not fit its target is found here, not after minutes of load.
 func (x *experiment) preflight(ctx context.Context) error {
-	p := x.probe(ctx, "functional", "fresh", x.longest())
-	if p.OK {
-		return nil
-	}
+	probes := x.walk(ctx, "fresh", 0)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	i := slices.IndexFunc(probes, func(p record.Probe) bool { return !p.OK })
+	if i < 0 {
+		return nil
+	}
+	p := probes[i]
 	step := x.Scenario.Steps[0]
+	if at := slices.IndexFunc(x.Scenario.Steps, func(s scenarios.Step) bool { return s.Name == p.Step }); at >= 0 {
+		step = x.Scenario.Steps[at]
+	}
 	s, _ := x.Target.Find(step.Service)
 	switch p.Error {
 	case record.ErrorRefused.String(), record.ErrorDNS.String(), record.ErrorTimeout.String(), record.ErrorReset.String(), record.ErrorClosed.String(), record.ErrorTLS.String():
@@ -113,35 +119,63 @@ type Quiet struct {
 func (x *experiment) quietBaseline(ctx context.Context) error {
 	n := x.pace.probes
 	x.phase("quiet", fmt.Sprintf("%d single requests on the idle target", n), 0)
-	var ms []float64
+	ms := map[string][]float64{}
 	for i := range n + 2 {
 		conn := "fresh"
 		if i%2 == 1 {
 			conn = "kept"
 		}
-		p := x.probe(ctx, "functional", conn, x.longest())
+		probes := x.walk(ctx, conn, 0)
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		x.probe(ctx, "health", conn, healthTimeout)
-		if i >= 2 && p.OK {
-			ms = append(ms, p.Ms)
+		x.health(ctx, conn, healthTimeout)
+		for _, p := range probes {
+			if i >= 2 && p.OK {
+				ms[p.Step] = append(ms[p.Step], p.Ms)
+			}
 		}
 	}
-	if len(ms) < n/2 {
-		return &PreflightError{Step: x.Scenario.Steps[0].Name, Class: fmt.Sprintf("only %d of %d quiet requests succeeded", len(ms), n)}
+	x.bases = map[string]Quiet{}
+	for i, s := range x.Scenario.Steps {
+		of := ms[s.Name]
+		if len(of) < n/2 {
+			return &PreflightError{Step: s.Name, Class: fmt.Sprintf("only %d of %d quiet requests succeeded", len(of), n)}
+		}
+		x.bases[s.Name] = quiet(of)
+		if i == 0 {
+			x.base = x.bases[s.Name]
+		}
 	}
-	sort.Float64s(ms)
-	x.base = Quiet{MedianMs: quantile(ms, 0.5), P95Ms: quantile(ms, 0.95), N: len(ms)}
 	return nil
 }
 
-// longest timeout of the scenario's first step, which the functional probe sends.
-func (x *experiment) longest() time.Duration {
-	if t := x.Scenario.Steps[0].Timeout; t > 0 {
-		return t
+// quiet sums up the times of probes, in ms.
+func quiet(ms []float64) Quiet {
+	slices.Sort(ms)
+	return Quiet{MedianMs: quantile(ms, 0.5), P95Ms: quantile(ms, 0.95), N: len(ms)}
+}
+
+// walkMs is how long a quiet walk through all steps takes, in ms.
+func (x *experiment) walkMs() float64 {
+	sum := 0.0
+	for _, q := range x.bases {
+		sum += q.MedianMs
 	}
-	return 30 * time.Second
+	return sum
+}
+
+// longest timeout of any step.
+func (x *experiment) longest() time.Duration {
+	longest := time.Duration(0)
+	for _, s := range x.Scenario.Steps {
+		t := s.Timeout
+		if t <= 0 {
+			t = scenarios.DefaultTimeout
+		}
+		longest = max(longest, t)
+	}
+	return longest
 }
 
 // quantile of sorted values, nearest rank.

@@ -2,32 +2,48 @@ package experiment
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/captest/captest/internal/record"
 )
 
+// Prober asks the target single questions; drive.Prober does.
+type Prober interface {
+	// Walk sends every step of the scenario once and gives a probe for each that was sent.
+	Walk(ctx context.Context, onFresh bool, timeout time.Duration) []record.Probe
+	// Get asks for a path of a service.
+	Get(ctx context.Context, service, path string, onFresh bool, timeout time.Duration) record.Probe
+}
+
 // healthTimeout is what a kubelet's default probe would allow, rounded up: a health answer later than this is no answer.
 const healthTimeout = 2 * time.Second
 
-// probe sends one probe and records it. kind is functional (the scenario's first step, unique data) or health (GET of the entry's health path).
-func (x *experiment) probe(ctx context.Context, kind, conn string, timeout time.Duration) record.Probe {
-	var p record.Probe
-	if kind == "health" {
-		s, ok := x.Target.Find("")
-		if !ok || s.Health == "" {
-			return record.Probe{}
-		}
-		p = x.Prober.Get(ctx, s.Name, s.Health, conn == "fresh", timeout)
-	} else {
-		p = x.Prober.Journey(ctx, conn == "fresh", timeout)
+// walk sends one functional probe: the scenario's steps, with data of their own.
+func (x *experiment) walk(ctx context.Context, conn string, timeout time.Duration) []record.Probe {
+	return x.keep(ctx, x.Prober.Walk(ctx, conn == "fresh", timeout))
+}
+
+// health asks the entry's health check; nothing when it has none.
+func (x *experiment) health(ctx context.Context, conn string, timeout time.Duration) []record.Probe {
+	s, ok := x.Target.Find("")
+	if !ok || s.Health == "" {
+		return nil
 	}
-	if ctx.Err() == nil {
+	return x.keep(ctx, []record.Probe{x.Prober.Get(ctx, s.Name, s.Health, conn == "fresh", timeout)})
+}
+
+func (x *experiment) keep(ctx context.Context, probes []record.Probe) []record.Probe {
+	if ctx.Err() != nil {
+		return probes // a probe cut off by the end of the run says nothing about the target
+	}
+	for _, p := range probes {
 		x.Folder.Probe(p)
 		x.progress.probed(p)
 	}
-	return p
+	return probes
 }
 
 // watch probes at fixed intervals until it is stopped: health from the start, functional only from release on, so that
@@ -38,35 +54,58 @@ type watch struct {
 
 	mu     sync.Mutex
 	probes []record.Probe
+	open   map[float64]int // functional probes without an answer, by when they were sent
 
 	wg   sync.WaitGroup
 	stop context.CancelFunc
 	ctx  context.Context //nolint:containedctx // a watch is a background activity with one lifetime
 }
 
-// probeInterval keeps the functional probes of a healthy target below a quarter of one connection's time each.
-func probeInterval(base Quiet) time.Duration {
-	return clamp(time.Duration(4*base.MedianMs)*time.Millisecond, time.Second, 10*time.Second)
+// probeInterval keeps the functional probes of a healthy target below 0.3 of one connection's time each. Below one second, so
+// that a recovery is known to ±1 s.
+func probeInterval(medianMs float64) time.Duration {
+	return clamp(time.Duration(3.6*medianMs)*time.Millisecond, 900*time.Millisecond, 10*time.Second)
 }
 
 func (x *experiment) watch(ctx context.Context) *watch {
-	w := &watch{x: x, interval: probeInterval(x.base)}
+	w := &watch{x: x, interval: probeInterval(x.walkMs()), open: map[float64]int{}}
 	w.ctx, w.stop = context.WithCancel(ctx)
 	if s, ok := x.Target.Find(""); ok && s.Health != "" {
-		w.every("health", "fresh", 500*time.Millisecond, 0, healthTimeout)
-		w.every("health", "kept", 500*time.Millisecond, 250*time.Millisecond, healthTimeout)
+		ask := func(conn string) func() []record.Probe {
+			return func() []record.Probe { return x.health(w.ctx, conn, healthTimeout) }
+		}
+		w.every(500*time.Millisecond, 0, 1, ask("fresh"))
+		w.every(500*time.Millisecond, 250*time.Millisecond, 1, ask("kept"))
 	}
 	return w
 }
 
-// functional starts the functional probes, fresh and kept half an interval apart.
+// functional starts the functional probes, fresh and kept half an interval apart. A fresh one does not wait for those before
+// it: a target that hangs would otherwise be asked once a timeout, and when it came back would be known no better than that.
 func (w *watch) functional(timeout time.Duration) {
-	w.every("functional", "fresh", w.interval, 0, timeout)
-	w.every("functional", "kept", w.interval, w.interval/2, timeout)
+	ask := func(conn string) func() []record.Probe {
+		return func() []record.Probe {
+			sent := w.x.now().Seconds()
+			w.mu.Lock()
+			w.open[sent]++
+			w.mu.Unlock()
+			probes := w.x.walk(w.ctx, conn, timeout)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.probes = append(w.probes, probes...) // bounded by the longest watch: 600 s · 6 probes a second
+			if w.open[sent]--; w.open[sent] == 0 {
+				delete(w.open, sent)
+			}
+			return nil
+		}
+	}
+	w.every(w.interval, 0, max(1, int(timeout/w.interval)+1), ask("fresh"))
+	w.every(w.interval, w.interval/2, 1, ask("kept"))
 }
 
-// every probes each interval; a probe that takes longer than the interval delays the next one of its own kind only.
-func (w *watch) every(kind, conn string, interval, offset, timeout time.Duration) {
+// every asks each interval, offset from now on, with at most so many questions open: one more is left out.
+func (w *watch) every(interval, offset time.Duration, open int, ask func() []record.Probe) {
+	turn := make(chan struct{}, open)
 	w.wg.Go(func() {
 		if sleep(w.ctx, offset) != nil {
 			return
@@ -74,13 +113,19 @@ func (w *watch) every(kind, conn string, interval, offset, timeout time.Duration
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
-			p := w.x.probe(w.ctx, kind, conn, timeout)
-			if w.ctx.Err() != nil {
-				return
+			select {
+			case turn <- struct{}{}:
+				w.wg.Go(func() {
+					probes := ask()
+					if w.ctx.Err() == nil {
+						w.mu.Lock()
+						w.probes = append(w.probes, probes...)
+						w.mu.Unlock()
+					}
+					<-turn
+				})
+			default:
 			}
-			w.mu.Lock()
-			w.probes = append(w.probes, p) // bounded by the longest watch: 300 s · 6 probes a second
-			w.mu.Unlock()
 			select {
 			case <-tick.C:
 			case <-w.ctx.Done():
@@ -90,10 +135,11 @@ func (w *watch) every(kind, conn string, interval, offset, timeout time.Duration
 	})
 }
 
-func (w *watch) seen() []record.Probe {
+// seen gives the answers so far, and when the functional probes were sent that have none.
+func (w *watch) seen() (probes []record.Probe, open []float64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]record.Probe(nil), w.probes...)
+	return slices.Clone(w.probes), slices.Collect(maps.Keys(w.open))
 }
 
 func (w *watch) close() {

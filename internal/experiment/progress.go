@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 )
 
@@ -19,6 +20,7 @@ type progress struct {
 	note     string
 	began    time.Duration
 	expected time.Duration
+	behind   time.Duration
 	probes   map[string]record.ProbeNow
 	warnings []string
 	steer    *steering // of the load in progress; nil: it cannot be changed
@@ -88,7 +90,14 @@ func (p *progress) decorate(s *record.Snapshot) {
 	}
 }
 
-// after estimates what comes behind the phase in progress: the capacity plan's usual shape on a target that heals.
+// ahead says what is expected behind the trial or check that begins now, while the search lasts.
+func (p *progress) ahead(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.behind = max(0, d)
+}
+
+// after estimates what comes behind the phase in progress: the search's own estimate, then the recovery of a target that heals.
 func (p *progress) after() time.Duration {
 	if p.c.Fixed != nil {
 		return 0
@@ -97,20 +106,13 @@ func (p *progress) after() time.Duration {
 	if e.probes == 0 {
 		e = paces[Quick]
 	}
-	level := e.maxTrial + 2*time.Second
-	recovery := e.window + e.relapse + 5*time.Second
-	overload := e.overload + 3*time.Second
 	switch p.phase {
 	case "preflight", "quiet":
-		return 5*level + overload + recovery
-	case "baseline":
-		return 4*level + overload + recovery
-	case "ramp", "drain":
-		return 2*level + overload + recovery
-	case "level":
-		return overload + recovery
-	case "overload":
-		return recovery
+		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil))
+	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain":
+		return p.behind
+	case search.PhaseOverload:
+		return recoveryOf(p.c.Effort).usual()
 	}
 	return 0
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 )
@@ -27,6 +28,8 @@ type trialSpec struct {
 	warm, measured time.Duration // measured 0: the load ends by count
 	whole          bool          // count until the last answer is in, not only until the load ends
 	note           string
+	pause          *drive.Throttle   // holds the load without being offered to a person; nil for none
+	action         *search.Action    // the search asked for it and judges it; nil: a fixed load or the overload
 	release        func(t *trialRun) // called when the load has ended, before what is in flight has finished
 }
 
@@ -34,13 +37,15 @@ type trialSpec struct {
 type trialRun struct {
 	inFlight int // when the load ended
 	sums     record.TrialSums
-	done     <-chan struct{} // closed when nothing is in flight any more
+	done     <-chan struct{}    // closed when nothing is in flight any more
+	tally    func() drive.Tally // what was sent in all, once done
 }
 
 type trialEnd struct {
 	verdict string
 	reasons []string
 	tally   drive.Tally
+	trial   search.Trial // of an action
 }
 
 // trial holds one load and says what came of it. The error is ErrInterrupted, the target's crash, or the engine's own.
@@ -57,10 +62,14 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	began := x.now()
 	var tally drive.Tally
 	var driveErr error
+	load := s.load
+	if s.pause != nil {
+		load.Control = s.pause
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tally, driveErr = x.Engine.Drive(tctx, s.load, x.Recorder)
+		tally, driveErr = x.Engine.Drive(tctx, load, x.Recorder)
 	}()
 
 	over := x.steered(s, index)
@@ -68,9 +77,13 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	if s.warm > 0 && x.wait(tctx, done, s.warm) {
 		x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Load: s.mark})
 	}
-	if s.measured > 0 {
+	var watched binned
+	switch {
+	case s.action != nil:
+		watched = x.bins(tctx, done, s.measured)
+	case s.measured > 0:
 		x.wait(tctx, done, s.measured)
-	} else {
+	default:
 		<-done
 	}
 	if s.whole {
@@ -79,17 +92,27 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	over()
 	sums := x.Recorder.Cut()
 	inFlight := x.Recorder.Snapshot().InFlight
-	end := x.verdict(s, sums, began)
-	if cause := context.Cause(tctx); cause != nil {
+	end := trialEnd{}
+	if s.action != nil {
+		w := x.figures(sums, watched, began)
+		if errors.Is(context.Cause(tctx), errNext) {
+			w.Ended, w.Skipped = errNext.Error(), true
+		}
+		end.trial = x.plan.Judge(x.found, *s.action, w)
+		end.verdict, end.reasons = string(end.trial.Verdict.Outcome), end.trial.Verdict.Reasons
+	} else {
+		end = x.verdict(s, sums, began)
+	}
+	if cause := context.Cause(tctx); cause != nil && !end.trial.Window.Skipped {
 		end.verdict, end.reasons = verdictInvalid, append(end.reasons, "ended early: "+cause.Error())
 		if exit := (*Exit)(nil); errors.As(cause, &exit) {
 			end.verdict = verdictFail // a service that dies under load has failed; the generator is not to blame
 		}
 	}
 	x.remember(index, sums, end)
-	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons})
+	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons, ResolutionPercent: end.resolution()})
 	if s.release != nil && ctx.Err() == nil {
-		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done})
+		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done, tally: func() drive.Tally { return tally }})
 	} else {
 		x.progress.enter("drain", "waiting for what is in flight", 0)
 		x.Recorder.Enter(record.Mark{Trial: -1, Phase: "drain"})
@@ -103,6 +126,14 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 		return sums, end, context.Cause(ctx)
 	}
 	return sums, end, nil
+}
+
+// resolution in percent of a trial of the search; nil of any other.
+func (e trialEnd) resolution() *float64 {
+	if e.trial.Verdict.Resolution <= 0 {
+		return nil
+	}
+	return ref(100 * e.trial.Verdict.Resolution)
 }
 
 // remember keeps what the run's validity is made of.

@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/captest/captest/internal/record"
@@ -24,26 +23,4 @@ func (x *experiment) validity() {
 	v.Reasons = append(v.Reasons, x.invalidTrials...)
 	v.ScheduleLagP99Ms = x.lagP99
 	x.event(record.EventValidity, -1, strings.Join(v.Reasons, "; "), v)
-}
-
-func sortedKeys(m map[string]float64) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}
-
-// returning says whether a gauge must be back at its idle value as soon as nothing is in flight.
-func returning(name string) bool {
-	for _, prefix := range []string{
-		"http_requests_in_progress", "semaphore_in_use", "semaphore_waiting", "http_client_connections_in_use",
-		"hash_pool_busy", "hash_pool_queue", "hikaricp_connections_active", "go_sql_in_use_connections",
-	} {
-		if name == prefix || strings.HasPrefix(name, prefix+"{") {
-			return true
-		}
-	}
-	return false
 }

@@ -118,7 +118,7 @@ func NotRecovered(r *record.Recovery) bool {
 		return false
 	}
 	switch r.Class {
-	case record.Stuck, record.StuckRestart, record.Crashed:
+	case record.Stuck, record.StuckRestart, record.Crashed, record.Metastable:
 		return true
 	default:
 		return false

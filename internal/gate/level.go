@@ -69,14 +69,17 @@ type level struct {
 }
 
 // Trials whose load is a stimulus, not a candidate for the capacity: they are meant to go beyond the limits.
-var stimuli = []string{"overload", "trigger", "release", "recovery", "cool", "warmup"}
+var stimuli = []string{"overload", "abort", "rungs-up", "rungs-down", "cycle", "trigger", "release", "recovery", "cool", "warmup"}
+
+// Stimulus says whether a phase's load is one of them: part of the recovery test, not of the search for the capacity.
+func Stimulus(phase string) bool { return slices.Contains(stimuli, phase) }
 
 // levels gathers the loads a capacity may be read from, smallest first. Invalid trials say nothing about the target, and
 // neither do trials in which nothing completed.
 func levels(run *record.Run, res *record.Result) []level {
 	var list []level
 	for i, t := range res.Trials {
-		if slices.Contains(stimuli, t.Phase) || t.Verdict == "invalid" || (t.Load.Users == 0 && t.Load.RatePerSecond == 0) {
+		if Stimulus(t.Phase) || t.Verdict == "invalid" || (t.Load.Users == 0 && t.Load.RatePerSecond == 0) {
 			continue
 		}
 		sums := run.Sums(i)

@@ -47,6 +47,8 @@ type TrialStart struct {
 type TrialEnd struct {
 	Verdict string   `json:"verdict"` // pass, fail, invalid
 	Reasons []string `json:"reasons,omitempty"`
+	// ResolutionPercent is how finely an open trial tells loads apart; nil where the search did not say.
+	ResolutionPercent *float64 `json:"resolution_percent,omitempty"`
 }
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
@@ -67,6 +69,7 @@ type Probe struct {
 	Ms         float64 `json:"ms"`
 	Error      string  `json:"error,omitempty"`     // ErrorClass name
 	Redialled  bool    `json:"redialled,omitempty"` // the kept connection had broken and was opened anew for this probe
+	Step       string  `json:"step,omitempty"`      // of a functional probe: which of the scenario's steps
 }
 
 // Scrape is one reading of one service's metrics, a line of metrics.jsonl with kind "scrape". A scrape that failed or hung is data.

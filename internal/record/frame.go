@@ -5,7 +5,7 @@ type Frame struct {
 	OffsetS float64 `json:"offset_s"` // start, seconds since the run began
 	Seconds float64 `json:"seconds"`  // length
 	Trial   int     `json:"trial"`    // index into the run's trials; -1 between trials
-	Phase   string  `json:"phase"`    // baseline, ramp, level, fixed, overload, release, recovery …
+	Phase   string  `json:"phase"`    // baseline, ramp, level, fixed, rungs-up, overload, abort, release, recovery, rungs-down, cycle, cool …
 	Warmup  bool    `json:"warmup,omitempty"`
 
 	Users         int     `json:"users,omitempty"`           // closed load in force

@@ -106,7 +106,26 @@ type Capacity struct {
 	LatencyAt       []LatencyAt `json:"latency_at"` // closed levels: 1, 10 and each other one
 	Method          string      `json:"method"`     // one sentence: how the figure came about, and its limits
 	Note            string      `json:"note,omitempty"`
+
+	Kind              string   `json:"kind,omitempty"`             // limits, or stability when none was given
+	Repeatability     string   `json:"repeatability,omitempty"`    // within-run: one search says nothing of another day
+	Tried             *Bounds  `json:"tried,omitempty"`            // the open loads that held and did not hold, as they were offered
+	Confirmation      bool     `json:"confirmation"`               // the lower one held a longer trial
+	PromisedPercent   *float64 `json:"promised_percent,omitempty"` // ± of the effort
+	PlannedPercent    *float64 `json:"planned_percent,omitempty"`  // ± the search went for: above promised when time did not allow for it
+	ResolutionPercent *float64 `json:"resolution_percent"`         // of all trials at the lower load together, at 95 %
+	MeanMs            *float64 `json:"mean_ms,omitempty"`          // response time at the lower load, from the longest trial there
+	MeanHalfMs        *float64 `json:"mean_half_ms,omitempty"`     // its 95 % half-width, by batch means
+	NoisyTarget       bool     `json:"noisy_target,omitempty"`     // loads held and did not in no clear order
+	GeneratorLimit    string   `json:"generator_limit,omitempty"`  // the load at which captest was the limit
 }
+
+// Kinds of capacity.
+const (
+	KindLimits    = "limits"
+	KindStability = "stability"
+	WithinRun     = "within-run"
+)
 
 // Bounds of an interval; nil is unknown.
 type Bounds struct {
@@ -179,38 +198,6 @@ type Percentiles struct {
 	P99  *float64 `json:"p99"`
 	P999 *float64 `json:"p999"`
 	Max  *float64 `json:"max"`
-}
-
-// Recovery classes (measurement of what happens after the load is gone).
-const (
-	SelfHealing  = "SELF_HEALING"
-	Slow         = "SLOW"
-	Degraded     = "DEGRADED"
-	Stuck        = "STUCK"
-	StuckRestart = "STUCK_NEEDS_RESTART"
-	Crashed      = "CRASHED"
-	NotTested    = "NOT_TESTED"
-)
-
-// Recovery says whether the service came back after the overload.
-type Recovery struct {
-	Class                  string   `json:"class"`
-	SubClass               string   `json:"sub_class,omitempty"` // total, deceptive, connection-scoped, endpoint-scoped
-	Seconds                *float64 `json:"seconds"`             // from the last request sent to the start of the first good window
-	ExpectedDrainSeconds   *float64 `json:"expected_drain_seconds"`
-	HealthDeceptionSeconds *float64 `json:"health_deception_seconds"`
-	Leaks                  []Leak   `json:"leaks"`
-	WatchedSeconds         float64  `json:"watched_seconds"`
-	Summary                string   `json:"summary"` // one sentence for people
-}
-
-// Leak is something that did not return to its baseline after the load.
-type Leak struct {
-	What    string   `json:"what"`
-	Where   string   `json:"where"`
-	Before  float64  `json:"before"`
-	After   float64  `json:"after"`
-	Per1000 *float64 `json:"per_1000_requests"`
 }
 
 // Connections of both sides.

@@ -170,8 +170,8 @@ func (s *summary) events(r *Result) {
 	if r.Capacity.LatencyAt == nil {
 		r.Capacity.LatencyAt = []LatencyAt{}
 	}
-	if r.Recovery != nil && r.Recovery.Leaks == nil {
-		r.Recovery.Leaks = []Leak{}
+	if r.Recovery != nil {
+		r.Recovery.fill()
 	}
 	if r.Baseline != nil && r.Baseline.Notes == nil {
 		r.Baseline.Notes = []string{}
@@ -241,6 +241,9 @@ func (s *summary) buildTrial(i int) Trial {
 		t.ErrorPercent = known(100 * float64(m.n-min(m.n, m.ok)+m.dropped) / float64(all))
 	}
 	t.ResolutionPercent = m.counts.resolution(m.ok)
+	if end := s.ends[i]; end.ResolutionPercent != nil {
+		t.ResolutionPercent = end.ResolutionPercent
+	}
 	s.checkLittle(i, m)
 	return t
 }

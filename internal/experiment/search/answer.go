@@ -1,0 +1,218 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Answer is what a search found. Rates are per second; 0 is unknown.
+type Answer struct {
+	Lower, Upper   float64    // the loads that held and did not hold, as tried
+	Confirmed      float64    // the interval to quote: no higher than Lower/(1+ε) and the credible interval's end …
+	Refuted        float64    // … and no lower than Upper and its other end; at least Resolution wide
+	IsConfirmed    bool       // the lower bound held a confirmation
+	Width          float64    // Refuted ÷ Confirmed − 1
+	Promised       float64    // w of the effort, a half-width
+	Planned        float64    // w the search went for: above Promised when the target was too slow or too uneven
+	Resolution     float64    // ε of all trials at the lower bound together
+	Credible       *Posterior // nil without open trials
+	MeanMs         float64    // response time at Lower, over the bins of its longest trial that are steady (MSER-5) …
+	MeanHalfMs     float64    // … with its 95 % half-width by batch means; 0: too few bins to say
+	Best           float64    // highest goodput of any level
+	Users          int        // the largest closed level within the limits; 0: none
+	Knee           float64    // N*; 0: unknown
+	GeneratorLimit string     // the load at which the generator was the limit
+	Method, Note   string     // for people
+}
+
+// Answer of the trials so far.
+func (p Plan) Answer(trials []Trial) Answer {
+	v := p.view(trials)
+	a := Answer{Best: v.best(), Promised: v.pace.width, Planned: v.planned().width}
+	for _, t := range v.levels {
+		if t.Verdict.Outcome == Pass {
+			a.Users = max(a.Users, t.Action.Users)
+		}
+	}
+	a.Knee, _ = Knee(trials)
+	if t := v.generatorLimit(); t != nil {
+		a.GeneratorLimit = t.Action.String()
+	}
+	if len(v.opens) > 0 {
+		v.interval(&a)
+	}
+	a.Method, a.Note = v.method(), v.note(&a)
+	return a
+}
+
+// interval fills in the bounds: the quoted interval is max(w, ε, credible interval) wide (measurement 3.5).
+func (v *view) interval(a *Answer) {
+	e := v.evidence()
+	b := v.bounds(e)
+	if b.lo != nil {
+		a.Lower, a.IsConfirmed = b.lo.load, b.lo.confirmed
+	}
+	if b.hi != nil {
+		a.Upper = b.hi.load
+	}
+	least, most := v.prior(e)
+	post := Credible(v.trials, least, most, credibleShare, v.scatter())
+	a.Credible = &post
+	n := 0.0
+	for _, t := range v.opens {
+		if b.lo != nil && sameLoad(t.Action.PerSecond, b.lo.load) {
+			n += t.Window.Offered
+		}
+	}
+	a.Resolution = Resolution(v.variability(), n)
+	if b.lo != nil {
+		a.MeanMs, a.MeanHalfMs = v.latencyAt(b.lo.load)
+	}
+	eps := a.Resolution
+	switch {
+	case a.Lower > 0: // n arrivals without a backlog show that capacity is not below load/(1+ε)
+		a.Confirmed = min(a.Lower/(1+eps), post.Low)
+	case post.Low > 1.1*least:
+		a.Confirmed, eps = post.Low, 0
+	}
+	switch _, why := v.nextDoubling(); {
+	case a.Upper > 0:
+		a.Refuted = max(a.Upper, post.High)
+	case why == rampFlat || why == rampLimit: // a load above what the target can complete at all must build a backlog
+		a.Refuted = max(v.best()*(1+v.bestResolution()), a.Lower*(1+eps), post.High)
+	}
+	if a.Confirmed <= 0 || a.Refuted <= 0 {
+		return
+	}
+	if want := 1 + max(v.pace.width, eps); a.Refuted/a.Confirmed < want {
+		grow := math.Sqrt(want * a.Confirmed / a.Refuted)
+		a.Confirmed /= grow
+		a.Refuted *= grow
+	}
+	a.Width = a.Refuted/a.Confirmed - 1
+}
+
+const (
+	credibleShare = 0.90
+	beyond        = 1.5 // how far beyond the loads tried capacity may lie
+)
+
+// latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever
+// the search promises for the load (measurement 3.2c).
+func (v *view) latencyAt(load float64) (meanMs, half float64) {
+	var longest *Trial
+	for _, t := range v.opens {
+		if sameLoad(t.Action.PerSecond, load) && t.Verdict.Outcome == Pass && (longest == nil || t.Window.Seconds >= longest.Window.Seconds) {
+			longest = t
+		}
+	}
+	if longest == nil {
+		return 0, 0
+	}
+	m, half, _ := BatchMeans(settled(longest.Window.latency()))
+	if math.IsInf(half, 0) {
+		half = 0
+	}
+	return m, half
+}
+
+// scatter weighs each s by what the saturated closed levels say of it: their goodputs are the capacity, seen several times.
+// Normal likelihood of ln X with variance s² + (ε/z)², its mean integrated out. Without it three trials a bound cannot rule
+// out s = 8 %, and a thorough search of a steady target would answer no better than a standard one.
+func (v *view) scatter() []float64 {
+	out := make([]float64, len(spreads))
+	for i, s := range spreads {
+		var w, wy, wyy, logs float64
+		for _, t := range v.levels {
+			x := &t.Window
+			if x.MeanMs < 2*v.quietMs() || x.errorRatio() > hopelessErrors || x.OK == 0 {
+				continue
+			}
+			eps := Resolution(v.variability(), x.OK) / z95
+			y, p := math.Log(x.Goodput()), 1/(s*s+eps*eps)
+			w += p
+			wy += p * y
+			wyy += p * y * y
+			logs += math.Log(p)
+		}
+		out[i] = 1
+		if w > 0 {
+			out[i] = math.Exp((logs - math.Log(w) - (wyy - wy*wy/w)) / 2)
+		}
+	}
+	// Goodput that falls from level to level (retrograde scaling) is no scatter: levels may speak against a large s only.
+	for i := range out[1:] {
+		out[i+1] = min(1, out[i+1]/out[0])
+	}
+	out[0] = 1
+	return out
+}
+
+// prior range of a capacity. The design's, up to 2 × the best closed level, leaves the lapses of two or three verdicts a
+// long empty tail to fill: a load above what a saturated target completes must build a backlog, so where the ramp found its
+// end that goodput, as far as it is resolved, is the top, unless a higher open load passed.
+func (v *view) prior(e []evidence) (least, most float64) {
+	least, most = e[0].load/beyond, max(2*v.best(), beyond*e[len(e)-1].load)
+	if _, why := v.nextDoubling(); why != rampFlat && why != rampLimit {
+		return least, most
+	}
+	top := v.best() * (1 + 2*v.bestResolution())
+	for i := range e {
+		if e[i].good > 0 {
+			top = max(top, e[i].load*(1+2*Resolution(v.variability(), e[i].load*e[i].good)))
+		}
+	}
+	return least, min(most, top)
+}
+
+// bestResolution is ε of the throughput of the best closed level (measurement 3.2a).
+func (v *view) bestResolution() float64 {
+	n := 0.0
+	for _, t := range v.levels {
+		if t.Window.Goodput() >= v.best() {
+			n = t.Window.OK
+		}
+	}
+	return Resolution(v.variability(), n)
+}
+
+func (v *view) method() string {
+	what := "stability capacity, no limit given: errors<1%, no growing backlog, p95 at most 5 times that of one user"
+	if len(v.Limits) > 0 {
+		what = "limits " + strings.Join(v.Limits, ", ")
+	}
+	if len(v.opens) == 0 {
+		return "closed levels only, one run (within-run), " + what
+	}
+	return fmt.Sprintf("closed ramp, then open loads (slotted arrivals) bisected, classed and confirmed, one run (within-run), %s", what)
+}
+
+func (v *view) note(a *Answer) string {
+	var out []string
+	if a.GeneratorLimit != "" {
+		out = append(out, "generator limit at "+a.GeneratorLimit)
+	}
+	switch {
+	case a.Best <= 0:
+		out = append(out, "no level completed anything")
+	case len(v.opens) > 0 && a.Lower <= 0:
+		out = append(out, "no open load held the limits")
+	case len(v.opens) > 0 && !a.IsConfirmed:
+		out = append(out, "the lower bound was not confirmed by a longer trial")
+	}
+	if len(v.opens) > 0 && a.Upper <= 0 {
+		if a.Refuted > 0 {
+			out = append(out, "no open load failed: the upper bound is what the closed levels gave at most")
+		} else {
+			out = append(out, "no open load failed: capacity may be higher")
+		}
+	}
+	if len(v.opens) > 0 && a.Planned > a.Promised*1.001 {
+		out = append(out, fmt.Sprintf("the target is too slow or too uneven for ±%.3g %% in this effort's time: ±%.3g %% was gone for", 100*a.Promised, 100*a.Planned))
+	}
+	if a.Credible != nil && a.Credible.Noisy() {
+		out = append(out, "noisy target")
+	}
+	return strings.Join(out, "; ")
+}

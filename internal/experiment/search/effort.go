@@ -1,0 +1,50 @@
+package search
+
+// Effort is how long a search looks.
+type Effort string
+
+// Efforts, by the width of the interval they promise: ±10 %, ±5 % and ±2.5 % of its middle. The zero value is Quick.
+const (
+	Quick    Effort = "quick"
+	Standard Effort = "standard"
+	Thorough Effort = "thorough"
+)
+
+// pace holds every length of a search in seconds, so that one table says what an effort means.
+type pace struct {
+	finer             float64 // f: a trial resolves f·w, so that what its resolution adds leaves the interval within ±w
+	width             float64 // w: upper bound ÷ lower bound − 1 at which bisection ends
+	level, levelMax   float64 // measured part of a closed level
+	completions       float64 // wanted of a closed level
+	warm              float64 // least warm-up of any trial
+	short, full       float64 // open trials: while bisecting, and while classing a bound; a load is classed by 3 × full
+	longest           float64 // open trial, however noisy the target
+	confirm           float64
+	cooldown          float64 // least pause between trials
+	budget            float64 // of load, overload left out
+	overload, recover float64 // what comes after, for the time left
+}
+
+// Quick ends within 2 minutes of load, overload included, on a target of 9/s; standard within 12 and thorough within 40.
+// Three trials of 6 s decide a load to ±10 % there: bcrypt-like work (c ≈ 0.3) needs 35 arrivals, 6 s bring 54.
+var paces = map[Effort]pace{
+	Quick: {
+		width: 0.10, finer: 0.8, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
+		cooldown: 0.5, budget: 97, overload: 15, recover: 12,
+	},
+	Standard: {
+		width: 0.05, finer: 0.7, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 120,
+		cooldown: 2, budget: 590, overload: 30, recover: 45,
+	},
+	Thorough: {
+		width: 0.025, finer: 0.6, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,
+		cooldown: 2, budget: 2110, overload: 60, recover: 45,
+	},
+}
+
+func (p Plan) pace() pace {
+	if x, ok := paces[p.Effort]; ok {
+		return x
+	}
+	return paces[Quick]
+}

@@ -1,0 +1,247 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// found is one simulated search.
+type found struct {
+	answer   Answer
+	truth    float64
+	load     float64 // seconds of load
+	took     float64 // seconds of everything
+	handover Kind
+	trials   []Trial
+	guesses  []guess
+}
+
+type guess struct{ said, elapsed float64 }
+
+// seek runs a whole search against a queue in virtual time.
+func seek(p Plan, q queue, limits []limit, seed uint64) found {
+	q.start(seed)
+	var f found
+	var middle queue // of the last trial, which confirms
+	p.QuietMs = 1000 * q.mean
+	for {
+		if seed%10 == 0 {
+			f.guesses = append(f.guesses, guess{p.Remaining(f.trials), f.took})
+		}
+		a := p.Next(f.trials)
+		switch a.Kind {
+		case Closed, Open:
+			before := q
+			w := q.hold(a, limits)
+			f.load += a.cost()
+			middle.served, middle.now = (before.served+q.served)/2, (before.now+q.now)/2
+			f.took += a.Cooldown + a.cost()
+			f.trials = append(f.trials, p.Judge(f.trials, a, w))
+		case Drain:
+			// hold has run the queue dry; the wait for it was at most q.now − the load's end.
+			q.now += 1
+			f.took += 1.5
+			f.trials[len(f.trials)-1].Drain = Dry
+		default:
+			f.handover = a.Kind
+			f.answer = p.Answer(f.trials)
+			f.truth = 0
+			if q.leak > 0 || q.drift > 0 {
+				f.truth = (1 + q.leak*middle.served) * (1 + q.drift*middle.now) // capacity is the fresh one divided by this
+			}
+			return f
+		}
+		if len(f.trials) > 200 {
+			panic("a search without an end")
+		}
+	}
+}
+
+type simulation struct {
+	name   string
+	effort Effort
+	queue  queue
+	limits []limit
+	plan   []string // limit expressions, for the plan
+	n      int
+	truth  func() float64
+}
+
+func simulations() []simulation {
+	p95 := func(ms float64) []limit { return []limit{{p95Ms: ms}, {errors: 0.01}} }
+	slo := []string{"p95", "errors<1%"}
+	base := []simulation{
+		{name: "1 server, deterministic", queue: queue{servers: 1, mean: 0.11}},
+		{name: "1 server, c=0.1", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.1}},
+		{name: "1 server, c=0.3", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3}},
+		{name: "4 servers, c=0.3", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3}},
+		{name: "1 server, c=0.6", queue: queue{servers: 1, mean: 0.05, shape: "lognormal", cv: 0.6}},
+		{name: "1 server, exponential", queue: queue{servers: 1, mean: 0.05, shape: "exponential"}},
+		{name: "4 servers, exponential", queue: queue{servers: 4, mean: 0.1, shape: "exponential"}},
+		{name: "c=0.3, p95 limit", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3}, limits: p95(600), plan: slo},
+		{name: "4 servers, exponential, p95 limit", queue: queue{servers: 4, mean: 0.1, shape: "exponential"}, limits: p95(600), plan: slo},
+		{name: "slow start", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, slow: 1, slowFor: 40}},
+		{name: "noisy neighbour, 3 %", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, epoch: 0.03}},
+		{name: "drift, 6 %/10 min", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, drift: 1e-4}},
+		{name: "leak, 2 %/1000 requests", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, leak: 2e-5}},
+		{name: "retrograde", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3, inflate: 0.02}},
+		{name: "503 beyond 12 inside", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3, room: 12}},
+		{name: "503 beyond 8/s", queue: queue{servers: 4, mean: 0.2, shape: "lognormal", cv: 0.3, tokens: 8}},
+	}
+	return base
+}
+
+// tally of many searches.
+type tally struct {
+	n, covered, over, unknown, unconfirmed, noisy int
+	widths, promises, loads, guesses              []float64
+	truth                                         float64
+}
+
+func (s simulation) run() tally {
+	t := tally{n: s.n, truth: s.truth()}
+	for seed := range s.n {
+		f := seek(Plan{Effort: s.effort, Limits: s.plan}, s.queue, s.limits, uint64(seed+1)*7)
+		c := t.truth
+		if f.truth > 0 {
+			c /= f.truth
+		}
+		a := f.answer
+		if a.Confirmed <= 0 || a.Refuted <= 0 {
+			t.unknown++
+		} else {
+			t.widths = append(t.widths, a.Width)
+			if a.Confirmed <= c*1.002 && a.Refuted >= c*0.998 {
+				t.covered++
+			}
+		}
+		if a.Confirmed > 1.05*c {
+			t.over++
+		}
+		if !a.IsConfirmed {
+			t.unconfirmed++
+		}
+		if a.Credible != nil && a.Credible.Noisy() {
+			t.noisy++
+		}
+		t.promises = append(t.promises, a.Planned)
+		t.loads = append(t.loads, f.load)
+		for _, g := range f.guesses {
+			if left := f.took - g.elapsed; left > 0 {
+				after := paces[s.effort].overload + paces[s.effort].recover
+				t.guesses = append(t.guesses, math.Abs(g.said-(left+after))/(left+after))
+			}
+		}
+	}
+	return t
+}
+
+func quantileOf(x []float64, q float64) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(x))
+	return s[min(int(q*float64(len(s))), len(s)-1)]
+}
+
+// TestSearchFindsTheTruth searches simulated queues whose capacity is known, hundreds of times each. The seeds are fixed, so
+// the figures are the same everywhere. Run it with -v for the table.
+func TestSearchFindsTheTruth(t *testing.T) {
+	t.Parallel()
+	cases := casesOf(testing.Short())
+	results := make([]tally, len(cases))
+	var wg sync.WaitGroup
+	gate := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range cases {
+		wg.Go(func() {
+			gate <- struct{}{}
+			defer func() { <-gate }()
+			results[i] = cases[i].run()
+		})
+	}
+	wg.Wait()
+
+	text := fmt.Sprintf("\n%-34s %-8s %4s %6s | %6s %5s %5s | %6s %6s %6s | %6s %6s | %6s %6s %6s\n", "target", "effort", "n", "truth",
+		"covers", ">1.05", "none", "width", "p90", "±went", "load s", "most", "unconf", "noisy", "left ±")
+	for i, r := range results {
+		c := cases[i]
+		text += fmt.Sprintf("%-34s %-8s %4d %6.2f | %5.1f%% %4.1f%% %4.1f%% | %5.1f%% %5.1f%% %5.1f%% | %6.0f %6.0f | %5.1f%% %5.1f%% %5.0f%%\n", c.name, c.effort, r.n, r.truth,
+			r.percent(r.covered), r.percent(r.over), r.percent(r.unknown), 100*quantileOf(r.widths, 0.5), 100*quantileOf(r.widths, 0.9),
+			100*quantileOf(r.promises, 0.5), quantileOf(r.loads, 0.5), quantileOf(r.loads, 1), r.percent(r.unconfirmed), r.percent(r.noisy), 100*quantileOf(r.guesses, 0.5))
+		c.judge(t, r)
+	}
+	t.Log(text)
+}
+
+// judge a case. The share that 500 searches must reach cannot be asked of 20, of which two more may miss by chance.
+func (s simulation) judge(t *testing.T, r tally) {
+	t.Helper()
+	covers, over := 95.0, 1.0
+	if r.n < 100 {
+		covers, over = 84, 5
+	}
+	name := s.name + ", " + string(s.effort)
+	if got := r.percent(r.covered); got < covers {
+		t.Errorf("%s: %.1f %% of the intervals cover the truth, want %v %%", name, got, covers)
+	}
+	if got := r.percent(r.over); got > over {
+		t.Errorf("%s: %.1f %% confirm more than 1.05 × the truth, want at most %v %%", name, got, over)
+	}
+	// ±p of the middle is 2p/(1−p) of the lower end. A tenth more is the grid of the bisection.
+	p := quantileOf(r.promises, 0.5)
+	if got := quantileOf(r.widths, 0.5); r.n >= 100 && s.queue.leak == 0 && got > 1.1*2*p/(1-p) { // a leaking target moves further than that meanwhile
+		t.Errorf("%s: half of the intervals are wider than %.1f %%, with ±%.1f %% gone for", name, 100*got, 100*p)
+	}
+	if got, most := quantileOf(r.loads, 1), paces[s.effort].budget*overrun; got > most+1 {
+		t.Errorf("%s: %.0f s of load, of %.0f", name, got, most)
+	}
+	if got := quantileOf(r.guesses, 0.5); r.n >= 100 && got > 0.2 {
+		t.Errorf("%s: the time left is wrong by %.0f %%", name, 100*got)
+	}
+}
+
+func (r tally) percent(n int) float64 { return 100 * float64(n) / float64(r.n) }
+
+func casesOf(short bool) []simulation {
+	var cases []simulation
+	for i, s := range simulations() {
+		if short && i%3 != 2 {
+			continue
+		}
+		s.truth = sync.OnceValue(func() float64 { return truth(s.queue, s.limits) })
+		for _, e := range []Effort{Quick, Standard, Thorough} {
+			s.effort, s.n = e, 500
+			if short {
+				s.n = 20
+			}
+			if e == Thorough { // a few suffice: it is the standard search with longer trials
+				if short || i != 2 && i != 7 {
+					continue
+				}
+				s.n = 100
+			}
+			cases = append(cases, s)
+		}
+	}
+	return cases
+}
+
+// TestEffortsFitTheirTime: quick within 2 minutes of load, standard within 12 minutes and thorough within 40, with what
+// comes after the search.
+func TestEffortsFitTheirTime(t *testing.T) {
+	t.Parallel()
+	for e, most := range map[Effort]float64{Quick: 120, Standard: 12 * 60, Thorough: 40 * 60} {
+		p := paces[e]
+		all := p.budget*overrun + p.overload
+		if e != Quick {
+			all += p.recover
+		}
+		if all > most {
+			t.Errorf("%s may take %.0f s, want %.0f", e, all, most)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package search
+
+import (
+	"fmt"
+	"math"
+)
+
+// Outcome of a trial: three, because a trial whose generator was the limit says nothing about the target.
+type Outcome string
+
+// Outcomes, in the words of run.json.
+const (
+	Pass    Outcome = "pass"
+	Fail    Outcome = "fail"
+	Invalid Outcome = "invalid"
+)
+
+// Verdict on a trial. Reasons are never empty unless it passed.
+type Verdict struct {
+	Outcome    Outcome
+	Reasons    []string
+	Resolution float64 // ε of an open trial, as a fraction of its load; 0 for a closed level
+}
+
+// Validity thresholds (measurement 3.4).
+const (
+	startShare    = 0.99
+	startSlack    = 2    // arrivals: the slots at both ends of a window; 1 % of a short trial is less than one arrival
+	lagFloorMs    = 1.0  // below it lag is the timer's
+	lagShare      = 0.02 // of the limit
+	cpuShare      = 0.8
+	connWaitFloor = 1.0 // ms
+	stallSeconds  = 1.0
+)
+
+// Target thresholds (measurement 3.4).
+const (
+	errorLimit = 0.01
+	// errorSlack: of 60 requests one is already 1.7 %. A trial that short passes with one error and fails with two.
+	errorSlack    = 0.5
+	stableFactor  = 5    // rule 2': p95 may be this many times that of one user
+	backlogFloor  = 3    // requests
+	backlogShare  = 0.02 // of the arrivals
+	driftP        = 0.01
+	driftOfMean   = 0.10
+	completeShare = 0.98
+	// latencyBlur: a latency near saturation resolves the load by z²·(1+ρ)·(c_a²+c_s²)/(ρ³·ε²) arrivals (measurement 3.2d),
+	// at ρ = 0.9 so much worse than a backlog.
+	latencyBlur = 1.6
+	// plainExcess: a latency this many times its limit is no chance of the window.
+	plainExcess = 1.5
+)
+
+// Judge makes a trial of what an action measured, given the trials before it.
+func (p Plan) Judge(before []Trial, a Action, w Window) Trial {
+	v := p.view(before)
+	t := Trial{Action: a, Window: w, Verdict: Verdict{Outcome: Pass}}
+	if a.Kind == Open {
+		t.Verdict.Resolution = Resolution(v.variability(), w.Offered)
+	}
+	if why := v.invalid(a, &w); why != "" {
+		t.Verdict.Outcome, t.Verdict.Reasons = Invalid, []string{why}
+		return t
+	}
+	reasons, backlog := v.failures(a, &w)
+	if len(reasons) > 0 {
+		t.Verdict.Outcome, t.Verdict.Reasons = Fail, reasons
+		if !backlog && max(w.Excess, w.P95Ms/max(v.allowedMs(&w), 1e-9)) < plainExcess {
+			t.Verdict.Resolution = min(1, latencyBlur*t.Verdict.Resolution)
+		}
+	}
+	return t
+}
+
+// invalid says why a trial's numbers would be about the generator instead of the target; "" when they are about the target.
+func (v *view) invalid(a Action, w *Window) string {
+	allowed := max(lagFloorMs, lagShare*v.allowedMs(w))
+	switch {
+	case w.Ended != "":
+		return "ended early: " + w.Ended
+	case w.Seconds <= 0:
+		return "nothing was measured"
+	case w.LocalErrors > 0:
+		return fmt.Sprintf("captest ran out of its own descriptors or ports (%.0f requests)", w.LocalErrors)
+	case w.Stalled > stallSeconds:
+		return fmt.Sprintf("captest stood still for %.1f s", w.Stalled)
+	case w.CPU > cpuShare:
+		return fmt.Sprintf("captest itself used %.0f %% of its cores", 100*w.CPU)
+	case w.ConnWaitMs > max(connWaitFloor, lagShare*v.allowedMs(w)):
+		return fmt.Sprintf("requests waited %.1f ms (p99) for a connection of captest's own", w.ConnWaitMs)
+	case a.Kind != Open:
+		return ""
+	case w.Offered < startShare*a.PerSecond*w.Seconds-startSlack:
+		return fmt.Sprintf("captest began %.4g arrivals a second of %.4g", w.Offered/w.Seconds, a.PerSecond)
+	case w.LagP99Ms > allowed:
+		return fmt.Sprintf("captest sent late: p99 of the schedule lag %.1f ms, allowed %.1f ms", w.LagP99Ms, allowed)
+	}
+	return ""
+}
+
+// allowedMs is the latency limit in force: the given one, or what stability allows, or, before that is known, what was measured.
+func (v *view) allowedMs(w *Window) float64 {
+	if w.AllowedMs > 0 {
+		return w.AllowedMs
+	}
+	if quiet := v.quietP95(); quiet > 0 {
+		return stableFactor * quiet
+	}
+	return w.P95Ms
+}
+
+// quietP95 of the level of one user; 0 before it is measured.
+func (v *view) quietP95() float64 {
+	if t := v.one(); t != nil {
+		return t.Window.P95Ms
+	}
+	return 0
+}
+
+// failures says in what the target failed, and whether requests piled up.
+func (v *view) failures(a Action, w *Window) (out []string, backlog bool) {
+	if w.Completed == 0 {
+		return []string{fmt.Sprintf("nothing completed in %.0f s", w.Seconds)}, true
+	}
+	out = append(out, w.Broken...)
+	if bad := w.Completed + w.Dropped - w.OK; len(v.Limits) == 0 && bad-errorSlack >= errorLimit*(w.Completed+w.Dropped) {
+		out = append(out, fmt.Sprintf("errors<1%%: %.3g %%", 100*w.errorRatio()))
+	}
+	if a.Kind != Open {
+		return out, false // a closed load has no backlog, and its latency grows with its users by definition
+	}
+	if w.Dropped > 0 {
+		out = append(out, fmt.Sprintf("backlog: %.0f arrivals found too many in flight", w.Dropped))
+	}
+	if limit := stableFactor * v.quietP95(); len(v.Limits) == 0 && limit > 0 && w.P95Ms > limit {
+		out = append(out, fmt.Sprintf("p95 %.4g ms is more than %d times that of one user", w.P95Ms, stableFactor))
+	}
+	if why := v.backlog(w); why != "" {
+		return append(out, why), true
+	} else if why := w.drift(); why != "" && a.Phase == PhaseConfirm {
+		out = append(out, why)
+	}
+	return out, false
+}
+
+// backlog says whether requests piled up.
+func (v *view) backlog(w *Window) string {
+	x := settled(w.inFlight())
+	rise, p := trend(x)
+	n := w.Offered
+	if rise > max(backlogFloor, backlogShare*n) && p < driftP {
+		return fmt.Sprintf("backlog: %.0f more in flight at the end than at the start", rise)
+	}
+	// What a server exactly at capacity would do by chance is not held against it.
+	short := n - w.Dropped - w.Completed
+	if w.Completed < completeShare*n && short > max(backlogFloor, z95*math.Sqrt(v.variability()*n)) {
+		return fmt.Sprintf("backlog: only %.1f %% of the arrivals completed", 100*w.Completed/n)
+	}
+	return ""
+}
+
+// drift says whether the response time kept rising: a leak, or a load that is not sustained.
+func (w *Window) drift() string {
+	x := settled(w.latency())
+	rise, p := trend(x)
+	if m := mean(x); m > 0 && p < driftP && rise > driftOfMean*m {
+		return fmt.Sprintf("not steady: response times rose by %.0f %% while the load stayed the same", 100*rise/m)
+	}
+	return ""
+}

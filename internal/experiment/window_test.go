@@ -1,0 +1,83 @@
+package experiment
+
+import (
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/captest/captest/internal/experiment/search"
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
+)
+
+// TestBins records ten requests a second of 100 ms for three seconds of virtual time: fifteen bins of two requests each, and
+// in flight exactly what began and has not ended.
+func TestBins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clock := record.NewClock()
+		rec := record.NewRecorder(record.RecorderConfig{Clock: clock, Steps: []string{"register"}})
+		x := &experiment{Config: Config{Recorder: rec, Clock: clock, Scenario: &scenarios.Scenario{Steps: []scenarios.Step{{Name: "register"}}}}}
+		rec.Enter(record.Mark{Trial: 0, Phase: "ramp", Load: record.Load{Users: 1}})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 30 {
+				began := clock.Now()
+				rec.Shard(0).Begin(began)
+				time.Sleep(100 * time.Millisecond)
+				rec.Shard(0).Add(record.Sample{Intended: began, Started: began, Connected: began, FirstByte: began, Done: clock.Now(), Status: 201})
+			}
+		}()
+		time.Sleep(time.Millisecond) // so that no request ends at the instant of a look
+		b := x.bins(t.Context(), done, 3*time.Second-2*time.Millisecond)
+		if len(b.bins) != 14 || b.stalled > 0.001 {
+			t.Fatalf("%d bins, stalled %v s", len(b.bins), b.stalled)
+		}
+		for i, got := range b.bins {
+			if got.Completed != 2 || got.OK != 2 || got.InFlight != 1 || math.Abs(got.MeanMs-100) > 0.5 {
+				t.Errorf("bin %d: %+v, want two requests of 100 ms and one in flight", i, got)
+			}
+		}
+		<-done
+	})
+}
+
+func TestDeviation(t *testing.T) {
+	t.Parallel()
+	h := record.NewHistogram()
+	for _, ms := range []float64{100, 100, 300, 300} {
+		h.RecordMs(ms)
+	}
+	if got := deviation(h); math.Abs(got-100) > 1 {
+		t.Errorf("deviation of 100 100 300 300 ms = %v", got)
+	}
+	if got := deviation(nil); got != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestPerJourney(t *testing.T) {
+	t.Parallel()
+	for want, steps := range map[float64][]scenarios.Step{
+		1: {{Name: "a"}},
+		3: {{Name: "a"}, {Name: "b", Weight: 1}, {Name: "c", Weight: 2}, {Name: "d"}},
+	} {
+		x := &experiment{Config: Config{Scenario: &scenarios.Scenario{Steps: steps}}}
+		if got := x.perJourney(); got != want {
+			t.Errorf("%d steps: %v requests a journey, want %v", len(steps), got, want)
+		}
+	}
+}
+
+func TestInFlightCap(t *testing.T) {
+	t.Parallel()
+	x := &experiment{}
+	if got := x.inFlightCap(search.Action{PerSecond: 9}); got != 100 {
+		t.Errorf("cap at 9/s = %d, want the floor", got)
+	}
+	if got := x.inFlightCap(search.Action{PerSecond: 5000}); got != 5000 {
+		t.Errorf("cap at 5000/s = %d, want a second of arrivals", got)
+	}
+}
