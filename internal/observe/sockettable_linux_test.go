@@ -14,19 +14,23 @@ func TestParseSocket(t *testing.T) {
 	}{
 		{
 			"   0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000  1000        0 4242 1 0000000000000000 100 0 0 10 0\n",
-			socket{local: netip.MustParseAddr("127.0.0.1"), localPort: 8080, state: listening, queue: 3, inode: 4242}, true,
+			socket{local: netip.MustParseAddr("127.0.0.1"), localPort: 8080, state: listening, queue: 3, inode: 4242},
+			true,
 		},
 		{
 			"  12: 0100007F:C350 0100007F:1F90 01 00000010:00000020 02:000AFE8D 00000000     0        0 77 2 0000000000000000 20 4 30 10 -1\n",
-			socket{localPort: 50000, remotePort: 8080, state: 1, queue: 32, inode: 77}, true,
+			socket{localPort: 50000, remotePort: 8080, state: 1, queue: 32, inode: 77},
+			true,
 		},
 		{
 			"   1: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5 1 0 100 0 0 10 0\n",
-			socket{local: netip.MustParseAddr("::1"), localPort: 8080, state: listening, inode: 5}, true,
+			socket{local: netip.MustParseAddr("::1"), localPort: 8080, state: listening, inode: 5},
+			true,
 		},
 		{
 			"   1: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5 1 0 100 0 0 10 0\n",
-			socket{local: netip.MustParseAddr("127.0.0.1"), localPort: 8080, state: listening, inode: 5}, true,
+			socket{local: netip.MustParseAddr("127.0.0.1"), localPort: 8080, state: listening, inode: 5},
+			true,
 		},
 		{"", socket{}, false},
 		{"garbage\n", socket{}, false},
