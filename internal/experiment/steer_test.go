@@ -85,7 +85,7 @@ func sees(t *testing.T, r *record.Recorder, what string, is func(*record.Snapsho
 }
 
 func TestAChangeByHandIsSeenWrittenAndTold(t *testing.T) {
-	run, res := fixedRun(t, &Fixed{Users: 2, For: time.Second}, func(c *Control, r *record.Recorder) {
+	run, res := fixedRun(t, &Fixed{Users: 2, For: 6 * time.Second}, func(c *Control, r *record.Recorder) {
 		sees(t, r, "two users", func(s *record.Snapshot) bool { return s.Load.Users == 2 && s.Steer == record.ChangedUsers })
 		for _, steps := range []int{1, 10} {
 			if err := c.Turn(steps); err != nil {
