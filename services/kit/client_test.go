@@ -299,7 +299,7 @@ func TestBreakerOpensAfterFailuresInARowAndClosesAgain(t *testing.T) {
 func TestBreakerDoesNotBlameTheDownstreamForOurOwnLimits(t *testing.T) {
 	for name, limit := range map[string]func(*Knobs){
 		"semaphore":   func(k *Knobs) { k.Semaphore, k.SemaphoreWait = 1, time.Millisecond },
-		"pool":        func(k *Knobs) { k.MaxConnections, k.PoolTimeout = 1, time.Millisecond },
+		"pool":        func(k *Knobs) { k.MaxConnections, k.PoolTimeout = 1, 200*time.Millisecond },
 		"client gone": func(*Knobs) {},
 	} {
 		t.Run(name, func(t *testing.T) {
