@@ -128,6 +128,9 @@ func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment
 	if err := checkEngine(o.engine); err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := schedule.Arrivals(o.arrivals).Check(); err != nil {
+		wrong = append(wrong, fmt.Errorf("--arrivals: %w", err))
+	}
 	if o.maxDuration <= 0 {
 		wrong = append(wrong, fmt.Errorf("--max-duration %s: must be more than 0", o.maxDuration))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/captest/captest/internal/gate"
 	"github.com/captest/captest/internal/observe"
 	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/internal/schedule"
 	"github.com/captest/captest/internal/tui"
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/targets"
@@ -182,7 +183,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	}
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
-		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Seed: seed, Fixed: fixed, Baseline: baseline,
+		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: fixed, Baseline: baseline,
 		Restart: restart,
 	})
 	closeScreen()

@@ -16,6 +16,7 @@ import (
 	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/observe"
 	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/internal/schedule"
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/targets"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	Control  *Control
 	Effort   Effort
 	Seed     uint64            // of the open loads' arrivals
+	Arrivals schedule.Arrivals // how they come; "" is slotted
 	Fixed    *Fixed            // nil runs the capacity plan
 	Baseline *targets.Baseline // nil for none
 	// Restart restarts one service of the target; nil when captest cannot.
@@ -78,6 +80,9 @@ func Run(ctx context.Context, c Config) error {
 	x := &experiment{Config: c, pace: paces[c.Effort], care: recoveryOf(c.Effort), progress: newProgress(c)}
 	if x.pace.probes == 0 {
 		x.pace = paces[Quick]
+	}
+	if x.Arrivals == "" {
+		x.Arrivals = schedule.Slotted
 	}
 	ctx, stop := c.Control.bind(ctx)
 	defer stop()

@@ -16,7 +16,7 @@ import (
 // search carries out what the plan decides, states the capacity, and hands the target over to the overload, or to the
 // recovery watch at once when it is wounded.
 func (x *experiment) search(ctx context.Context) error {
-	x.plan = search.Plan{Effort: x.Effort, Limits: x.limitExprs(), QuietMs: x.base.MedianMs, TimeoutS: x.longest().Seconds()}
+	x.plan = search.Plan{Effort: x.Effort, Limits: x.limitExprs(), QuietMs: x.base.MedianMs, TimeoutS: x.longest().Seconds(), ArrivalC2: arrivalC2(x.Arrivals)}
 	for {
 		a := x.plan.Next(x.found)
 		x.progress.ahead(seconds(x.plan.Remaining(x.found) - a.Warm - a.Measured))
@@ -62,12 +62,12 @@ func (x *experiment) carryOut(ctx context.Context, a search.Action) error {
 		load: drive.Load{Users: a.Users, For: seconds(a.Warm + a.Measured)}, mark: record.Load{Users: a.Users},
 	}
 	if a.Kind == search.Open {
-		plan, err := schedule.Fixed(a.PerSecond, s.warm+s.measured, schedule.Slotted, x.Seed+uint64(x.trials))
+		plan, err := schedule.Fixed(a.PerSecond, s.warm+s.measured, x.Arrivals, x.Seed+uint64(x.trials))
 		if err != nil {
 			return fmt.Errorf("%s at %s: %w", a.Phase, a, err)
 		}
 		s.load = drive.Load{Plan: plan, For: s.load.For, InFlightCap: x.inFlightCap(a), Grace: seconds(search.DrainSeconds)}
-		s.mark = record.Load{RatePerSecond: a.PerSecond, Arrivals: string(schedule.Slotted)}
+		s.mark = record.Load{RatePerSecond: a.PerSecond, Arrivals: string(x.Arrivals)}
 	}
 	sums, end, err := x.trial(ctx, s)
 	if err != nil {
@@ -81,6 +81,14 @@ func (x *experiment) carryOut(ctx context.Context, a search.Action) error {
 	}
 	x.found = append(x.found, end.trial)
 	return nil
+}
+
+// arrivalC2 is Var(count)/Mean(count) of a schedule's arrivals over many slots.
+func arrivalC2(a schedule.Arrivals) float64 {
+	if a == schedule.Poisson {
+		return 1
+	}
+	return 0
 }
 
 // inFlightCap of an open load: ten times the knee (measurement 7), a hundred at least, and never so few that a second of

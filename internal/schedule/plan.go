@@ -57,6 +57,15 @@ func Fixed(rate float64, d time.Duration, a Arrivals, seed uint64) (*Plan, error
 // maxRate is one arrival per nanosecond, the resolution of time.Duration.
 const maxRate = 1e9
 
+// Check says what they are not, or nil.
+func (a Arrivals) Check() error {
+	switch a {
+	case "", Slotted, Constant, Poisson:
+		return nil
+	}
+	return fmt.Errorf("arrivals %q are not one of slotted, constant, poisson", string(a))
+}
+
 // Check says what is wrong with the plan, everything at once, or nil. The other methods expect a plan that passes.
 func (p *Plan) Check() error {
 	var wrong []error
@@ -78,10 +87,8 @@ func (p *Plan) Check() error {
 			length += s.For
 		}
 	}
-	switch p.Arrivals {
-	case "", Slotted, Constant, Poisson:
-	default:
-		wrong = append(wrong, fmt.Errorf("arrivals %q are not one of slotted, constant, poisson", p.Arrivals))
+	if err := p.Arrivals.Check(); err != nil {
+		wrong = append(wrong, err)
 	}
 	if p.Part != 0 && p.Part >= p.Parts {
 		wrong = append(wrong, fmt.Errorf("part %d is not below the number of parts %d (parts count from 0)", p.Part, p.Parts))

@@ -65,7 +65,7 @@ func (v *view) interval(a *Answer) {
 			n += t.Window.Offered
 		}
 	}
-	a.Resolution = Resolution(v.variability(), n)
+	a.Resolution = Resolution(v.noise(), n)
 	if b.lo != nil {
 		a.MeanMs, a.MeanHalfMs = v.latencyAt(b.lo.load)
 	}
@@ -160,7 +160,7 @@ func (v *view) prior(e []evidence) (least, most float64) {
 	top := v.best() * (1 + 2*v.bestResolution())
 	for i := range e {
 		if e[i].good > 0 {
-			top = max(top, e[i].load*(1+2*Resolution(v.variability(), e[i].load*e[i].good)))
+			top = max(top, e[i].load*(1+2*Resolution(v.noise(), e[i].load*e[i].good)))
 		}
 	}
 	return least, min(most, top)
@@ -174,7 +174,7 @@ func (v *view) bestResolution() float64 {
 			n = t.Window.OK
 		}
 	}
-	return Resolution(v.variability(), n)
+	return Resolution(v.noise(), n)
 }
 
 func (v *view) method() string {

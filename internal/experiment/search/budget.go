@@ -15,7 +15,7 @@ func (v *view) planned() planned {
 	if x <= 0 {
 		return planned{width: v.pace.width, short: v.pace.short, full: v.pace.full, confirm: v.pace.confirm}
 	}
-	c2 := v.variability()
+	c2 := v.noise()
 	left := v.budget
 	for _, t := range v.levels {
 		left -= t.Action.Warm + t.Window.Seconds

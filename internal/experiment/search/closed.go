@@ -197,9 +197,12 @@ func Ended(trials []Trial) bool {
 // Best is the highest goodput of any closed level, per second.
 func Best(trials []Trial) float64 { return Plan{}.view(trials).best() }
 
-// variability is c_a² + c_s² of the target as its closed levels show it: the larger of Var/Mean² of the response time of a
+// noise is c_a² + c_s²: what makes an open load's backlog uneven.
+func (v *view) noise() float64 { return v.variability() + v.ArrivalC2 }
+
+// variability is c_s² of the target as its closed levels show it: the larger of Var/Mean² of the response time of a
 // single user (its service time, when it meets nobody) and the index of dispersion of one-second completion counts of the
-// levels that gave at least 90 % of the best. Slotted arrivals add nothing (measurement 3.2).
+// levels that gave at least 90 % of the best (measurement 3.2).
 func (v *view) variability() float64 {
 	c2 := leastVariability
 	best, one := v.best(), v.one()

@@ -137,7 +137,7 @@ func (v *view) start() (from, to float64) {
 	if within == 0 {
 		within = best / 2
 	}
-	to = max(1.1, math.Sqrt(w)) * (1 + Resolution(v.variability(), best*v.planned().short)) * best
+	to = max(1.1, math.Sqrt(w)) * (1 + Resolution(v.noise(), best*v.planned().short)) * best
 	return min(within, best/math.Sqrt(w)), to
 }
 

@@ -17,6 +17,8 @@ type Plan struct {
 	Limits []string // expressions of the limits on load; none: stability capacity
 	// QuietMs is the response time of the idle target, for the time left before anything is measured; 0 when unknown.
 	QuietMs float64
+	// ArrivalC2 is c_a² of how open loads arrive: 0 slotted and constant, 1 Poisson.
+	ArrivalC2 float64
 	// TimeoutS is the longest time a request is waited for; 0 when unknown.
 	TimeoutS float64
 }

@@ -145,3 +145,27 @@ func TestCredible(t *testing.T) {
 		t.Errorf("no range: %+v", none)
 	}
 }
+
+// Poisson arrivals are noise of their own: the same trial tells loads less finely apart, and finer ones take longer.
+func TestPoissonArrivalsCostResolution(t *testing.T) {
+	levels := func(c2 float64) *view {
+		p := Plan{ArrivalC2: c2}
+		var f []Trial
+		q := queue{servers: 1, mean: 0.1, cv: 0.3, shape: "lognormal"}
+		q.start(1)
+		for len(f) < 5 {
+			a := p.Next(f)
+			if a.Kind == Drain {
+				f[len(f)-1].Drain = Dry
+				continue
+			}
+			f = append(f, p.Judge(f, a, q.hold(a, nil)))
+		}
+		return p.view(f)
+	}
+	slotted, poisson := levels(0), levels(1)
+	near(t, "c² with Poisson arrivals", poisson.noise(), slotted.noise()+1, 1e-12)
+	if a, b := Resolution(slotted.noise(), 200), Resolution(poisson.noise(), 200); b < 1.5*a {
+		t.Errorf("resolution %v with Poisson arrivals, %v with slotted ones", b, a)
+	}
+}

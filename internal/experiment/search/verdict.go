@@ -56,7 +56,7 @@ func (p Plan) Judge(before []Trial, a Action, w Window) Trial {
 	v := p.view(before)
 	t := Trial{Action: a, Window: w, Verdict: Verdict{Outcome: Pass}}
 	if a.Kind == Open {
-		t.Verdict.Resolution = Resolution(v.variability(), w.Offered)
+		t.Verdict.Resolution = Resolution(v.noise(), w.Offered)
 	}
 	if why := v.invalid(a, &w); why != "" {
 		t.Verdict.Outcome, t.Verdict.Reasons = Invalid, []string{why}
@@ -153,7 +153,7 @@ func (v *view) backlog(w *Window) string {
 	}
 	// What a server exactly at capacity would do by chance is not held against it.
 	short := n - w.Dropped - w.Completed
-	if w.Completed < completeShare*n && short > max(backlogFloor, z95*math.Sqrt(v.variability()*n)) {
+	if w.Completed < completeShare*n && short > max(backlogFloor, z95*math.Sqrt(v.noise()*n)) {
 		return fmt.Sprintf("backlog: only %.1f %% of the arrivals completed", 100*w.Completed/n)
 	}
 	return ""
