@@ -16,7 +16,7 @@ type claim struct {
 	// inside says that the evidence is from the target's metrics or the kernel, and not from response times alone.
 	inside bool
 	// aside: it adds to what is slow and is not the resource that limits.
-	aside bool
+	aside  bool
 	harmed bool // calls fail, and do not only last
 	// rank is the load it shows in: 0 for the one with the highest goodput. What is full there limits, and what only fills up
 	// beyond it comes next.

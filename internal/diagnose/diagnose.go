@@ -42,16 +42,14 @@ var causes = []func(*sight) []claim{
 
 // Explain fills the result's Ceilings, Findings and the measured side of its Baseline.
 func Explain(run *record.Run, res *record.Result) {
-	res.Ceilings, res.Findings = []record.Ceiling{}, []record.Finding{}
+	res.Ceilings, res.Findings, res.Remarks = []record.Ceiling{}, []record.Finding{}, []string{}
 	compare(run, res)
 	s := look(run, res)
 	if s.best == nil {
 		return
 	}
 	res.Ceilings = s.ceilings()
-	if note := s.hashNote(res.Baseline); note != "" && res.Baseline != nil {
-		res.Baseline.Notes = append(res.Baseline.Notes, note)
-	}
+	res.Remarks = append(res.Remarks, s.hashRemarks(res.Baseline)...)
 	for _, c := range s.findings() {
 		res.Findings = append(res.Findings, c.Finding)
 	}

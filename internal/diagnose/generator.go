@@ -2,14 +2,17 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/captest/captest/internal/record"
 )
 
 // generator names generator-saturated: captest itself was the limit, so nothing is said of the target.
 func generator(s *sight) []claim {
 	v := s.res.Validity
-	if v.Valid {
-		return nil
+	if v.Valid || s.run.CutShort && !slices.ContainsFunc(s.run.Events, func(e record.Event) bool { return e.Kind == record.EventValidity }) {
+		return nil // a run that was cut short was never judged: what it measured until then stands
 	}
 	c := claimOf("generator-saturated", "captest")
 	if v.GeneratorCPUPercent != nil {

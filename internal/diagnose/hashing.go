@@ -38,16 +38,26 @@ func hashing(s *sight) []claim {
 			kind  kind
 			cause string
 		}{{loop, "event-loop-blocked"}, {semaphore, "semaphore-too-small"}, {database, "database-pool-starved"}, {lock, "lock-contention"}} {
-			for _, o := range s.of(k.kind, "") {
-				if v, ok := o.use(l.window); ok && v.utilization < 0.7 {
-					c.notThe(k.cause, "%s of %s is %.0f %% in use", o.name(), o.where, 100*v.utilization)
-				}
+			if o, v := s.busiest(l.window, k.kind); o != nil && v.utilization < 0.7 {
+				c.notThe(k.cause, "%s of %s is %.0f %% in use, and no other more", o.name(), o.where, 100*v.utilization)
 			}
 		}
 		c.Remedy = "more cores for hashing, a dedicated hashing service, or a lower cost where your security policy allows it; more users, workers or connections will not help"
 		out = append(out, c)
 	}
 	return out
+}
+
+// busiest is the resource of a kind with the highest utilisation, over all services; nil without any.
+func (s *sight) busiest(w window, k kind) (*resource, use) {
+	var most *resource
+	var best use
+	for _, r := range s.of(k, "") {
+		if u, ok := r.use(w); ok && (most == nil || u.utilization > best.utilization) {
+			most, best = r, u
+		}
+	}
+	return most, best
 }
 
 // mostInflow is how many times the completed journeys a resource may take in before it is not what limits them.
@@ -63,21 +73,43 @@ func (s *sight) loopUse(w window, where string) (float64, bool) {
 	return 0, false
 }
 
-// hashNote says what hashing allows on this machine, and what a claimed rate would take: always, for a service that hashes.
-func (s *sight) hashNote(b *record.Baseline) string {
+// hashRemarks say what hashing allows on this machine, which share of it was reached, and what a claimed rate would take:
+// always, for a service that hashes passwords.
+func (s *sight) hashRemarks(b *record.Baseline) []string {
+	var out []string
+	cores, known := s.cores()
 	for _, name := range s.index.services {
 		each, ok := s.hashSeconds(name)
-		cores, known := s.cores()
 		if !ok || !known || each < 0.001 {
 			continue // a hash of a millisecond is no password's
 		}
-		text := fmt.Sprintf("hashing in %s: %.0f ms of a core each, so %.0f cores ÷ %.3g s = %.3g/s at most; %.3g/s is %.0f %% of that", name, 1000*each, cores, each, cores/each, s.best.GoodputPerSecond, 100*s.best.GoodputPerSecond*each/cores)
-		if b != nil && b.Claimed.PerSecond != nil {
-			text += fmt.Sprintf("; %.4g/s would take %.1f cores for hashing alone", *b.Claimed.PerSecond, *b.Claimed.PerSecond*each)
+		ceiling := cores / each
+		out = append(out, fmt.Sprintf("Hashing in %s takes %.0f ms of a core a journey: %.0f cores allow %.3g/s, and %.3g/s were reached, %.0f %% of that.",
+			name, 1000*each, cores, ceiling, s.best.GoodputPerSecond, 100*s.best.GoodputPerSecond/ceiling))
+		if b == nil || b.Claimed.PerSecond == nil || *b.Claimed.PerSecond <= ceiling {
+			continue
 		}
-		return text
+		x := *b.Claimed.PerSecond
+		text := fmt.Sprintf("The %.4g/s claimed of %s would take %.1f cores for that hashing alone", x, b.Service, x*each)
+		for _, r := range s.of(loop, name) {
+			if d := s.demandOf(r); d.available {
+				left := d.seconds.Value
+				if h, ok := s.hashing(name); ok {
+					if hd := s.demandOf(&h); hd.available {
+						left = math.Max(0, left-hd.seconds.Value)
+					}
+				}
+				if n := math.Ceil(x * left); n > r.servers {
+					text += fmt.Sprintf(", %.0f event loops for the rest", n)
+				}
+			}
+		}
+		if b.Claimed.MeanMs != nil {
+			text += fmt.Sprintf(", and %.3g calls at once to %s (Little: any pool or semaphore below that limits first)", x**b.Claimed.MeanMs/1000, b.Service)
+		}
+		out = append(out, text+".")
 	}
-	return ""
+	return out
 }
 
 // hashSeconds is what one hash takes of a core: its duration where it was shortest, or what the process's own CPU comes to: where

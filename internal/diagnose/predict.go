@@ -52,7 +52,9 @@ func (s *sight) without(gone *resource) *record.Prediction {
 		p = &record.Prediction{PerSecond: &v, Interval: &record.Bounds{Confirmed: &low, Refuted: &high}, Limit: r.name() + " of " + r.where}
 	}
 	for i := range s.resources {
-		if r := &s.resources[i]; r != gone {
+		// More cores for hashing are more CPU too: it is nearly all that the process computes.
+		r := &s.resources[i]
+		if r != gone && !(gone.kind == hashPool && r.kind == cpu && r.where == gone.where) {
 			consider(r, s.demandOf(r))
 		}
 	}

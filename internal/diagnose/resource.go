@@ -190,6 +190,13 @@ func (s *sight) ofService(name string) []resource {
 			work: rateOf(name, callSeconds, label("downstream", to)),
 		})
 	}
+	if n := s.all.highest(name, "sem.max"); n > 0 { // a bulkhead of another library, all of them together
+		taken := func(w window) (float64, bool) {
+			free, ok := w.mean(name, "sem.available")
+			return math.Max(0, n-free), ok
+		}
+		out = append(out, resource{kind: semaphore, where: name, to: "its downstreams", servers: n, overlaps: true, idle: true, busy: taken})
+	}
 	for _, to := range s.calls(name) {
 		out = append(out, s.clients(name, to)...)
 	}

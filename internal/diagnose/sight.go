@@ -18,6 +18,9 @@ type sight struct {
 	all       window        // from the first load to the end of the last
 	after     *window       // no load, nothing in flight, nothing restarted yet
 	resources []resource
+	// What changes in thought have done so far: services whose hashing is in a pool, and the cores they have.
+	moved     map[string]bool
+	coresThen map[string]float64
 }
 
 // load is a trial and the window it was measured in.
@@ -27,7 +30,7 @@ type load struct {
 }
 
 func look(run *record.Run, res *record.Result) *sight {
-	s := &sight{run: run, res: res, index: indexOf(run)}
+	s := &sight{run: run, res: res, index: indexOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}}
 	if s.best = bestTrial(res.Trials); s.best == nil {
 		return s
 	}

@@ -22,6 +22,7 @@ type Result struct {
 	Connections   Connections          `json:"connections"`
 	Findings      []Finding            `json:"findings"`
 	Ceilings      []Ceiling            `json:"ceilings"`
+	Remarks       []string             `json:"remarks"` // about the ceilings, for people
 	Baseline      *Baseline            `json:"baseline"`
 	Limits        []LimitResult        `json:"limits"`
 	Changes       []Change             `json:"changes,omitempty"` // by hand, in order of time
