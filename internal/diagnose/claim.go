@@ -153,7 +153,7 @@ func (s *sight) roles(claims []claim) {
 	}
 	for i := range claims {
 		c := &claims[i]
-		if c.stuck && (s.stuck() || c.Cause != "descriptor-exhaustion") {
+		if s.outlasts(c) {
 			continue
 		}
 		if slow < 0 || before(c, &claims[slow]) {
@@ -173,6 +173,12 @@ func (s *sight) roles(claims []claim) {
 	}
 	order := []string{SlowBecause, StuckBecause, Next}
 	slices.SortStableFunc(claims, func(a, b claim) int { return slices.Index(order, a.Role) - slices.Index(order, b.Role) })
+}
+
+// outlasts says whether a claim is about what stays after the load, and not about what limits under it. Descriptors that ran
+// out do both: what they are counted as depends on whether the target came back.
+func (s *sight) outlasts(c *claim) bool {
+	return c.stuck && (s.stuck() || c.Cause != "descriptor-exhaustion")
 }
 
 func number(b bool) int {

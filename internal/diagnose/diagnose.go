@@ -70,7 +70,7 @@ func (s *sight) findings() []claim {
 	named := false
 	for i := range all {
 		all[i].settle(tests)
-		named = named || !all[i].stuck && !all[i].aside
+		named = named || !all[i].aside && !s.outlasts(&all[i])
 	}
 	if !named && saturated {
 		all = append([]claim{unknown(s)}, all...)
