@@ -116,12 +116,7 @@ func (s *sight) inFlight(at float64) (float64, bool) {
 		}
 		n, found = math.Max(n, math.Max(float64(f.InFlight), f.InFlightMean)), true
 	}
-	for i := range s.run.Probes {
-		if p := &s.run.Probes[i]; p.Probe != "health" && p.OffsetS <= at+1 && p.OffsetS+p.Ms/1000 >= at-1 {
-			n++
-		}
-	}
-	return n, found
+	return n + s.probing(at), found
 }
 
 // hashesForNobody counts hashes computed without load, less those of probes.

@@ -21,6 +21,7 @@ type scraped struct {
 	ms     []float64 // of all: how long each took
 	failed []bool
 	series map[string][]*series // by metric name, in order of key
+	byKey  map[string]*series
 }
 
 // series is one value over time.
@@ -36,7 +37,7 @@ func indexOf(run *record.Run) *index {
 		s := &run.Scrapes[i]
 		d := x.by[s.Service]
 		if d == nil {
-			d = &scraped{series: map[string][]*series{}}
+			d = &scraped{series: map[string][]*series{}, byKey: map[string]*series{}}
 			x.by[s.Service] = d
 			x.services = append(x.services, s.Service)
 		}
@@ -60,16 +61,17 @@ func indexOf(run *record.Run) *index {
 }
 
 func (d *scraped) add(key string, at, v float64) {
-	name, _, _ := strings.Cut(key, "{")
-	for _, s := range d.series[name] {
-		if s.key == key {
-			s.at, s.v = append(s.at, at), append(s.v, v)
+	s := d.byKey[key]
+	if s == nil {
+		name, labels, ok := record.ParseMetric(key)
+		if !ok {
 			return
 		}
+		s = &series{key: key, labels: labels}
+		d.byKey[key] = s
+		d.series[name] = append(d.series[name], s)
 	}
-	if name, labels, ok := record.ParseMetric(key); ok {
-		d.series[name] = append(d.series[name], &series{key: key, labels: labels, at: []float64{at}, v: []float64{v}})
-	}
+	s.at, s.v = append(s.at, at), append(s.v, v)
 }
 
 // matching are a service's series of a name whose labels hold all given pairs.

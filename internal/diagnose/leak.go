@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ func leaked(s *sight) []claim {
 		for _, to := range s.calls(name) {
 			d := label("downstream", to)
 			now, ok := late.gauge(name, connsInUse, d)
-			if !ok || now.low < 1 {
+			if !ok || !s.unused(late, name, connsInUse, d) {
 				continue
 			}
 			if c, ok := s.leak(late, name, to, now, s.before(name, connsInUse, d), connsInUse, "connections to "+to); ok {
@@ -34,7 +35,7 @@ func leaked(s *sight) []claim {
 				pairs = []pair{label("db_name", r.to)}
 			}
 			now, ok := late.gauge(name, "pool.in_use", pairs...)
-			if !ok || now.low < 1 {
+			if !ok || !s.unused(late, name, "pool.in_use", pairs...) {
 				continue
 			}
 			if c, ok := s.leak(late, name, "", now, s.before(name, "pool.in_use", pairs...), "pool.in_use", "store connections"); ok {
@@ -52,6 +53,22 @@ func leaked(s *sight) []claim {
 	return merged(out)
 }
 
+// unused says whether a gauge of connections in use was, at every reading, above what captest's own probes may hold.
+func (s *sight) unused(w window, name, metric string, pairs ...pair) bool {
+	return !slices.ContainsFunc(w.readings(name, metric, pairs...), func(r reading) bool { return r.v-s.probing(r.at) < 1 })
+}
+
+// probing counts the functional probes under way about an instant.
+func (s *sight) probing(at float64) float64 {
+	n := 0.0
+	for i := range s.run.Probes {
+		if p := &s.run.Probes[i]; p.Probe != "health" && p.OffsetS <= at+1 && p.OffsetS+p.Ms/1000 >= at-1 {
+			n++
+		}
+	}
+	return n
+}
+
 // before is a gauge's lowest reading before the first load.
 func (s *sight) before(name, metric string, pairs ...pair) float64 {
 	g, _ := window{index: s.index, from: 0, to: s.all.from}.gauge(name, metric, pairs...)
@@ -59,9 +76,7 @@ func (s *sight) before(name, metric string, pairs ...pair) float64 {
 }
 
 func (s *sight) leak(late window, name, to string, now gauge, before float64, metric, what string) (claim, bool) {
-	// Probes go on after the load: one call of theirs may always be under way.
-	floor := before + 1
-	if now.low < floor || now.low < 2 && now.n < 5 || now.n < 3 {
+	if now.low < before+1 || now.low < 2 && now.n < 5 || now.n < 3 {
 		return claim{}, false
 	}
 	c := claimOf("leaked-connections", name)
