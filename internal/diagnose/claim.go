@@ -82,6 +82,7 @@ type consequence struct {
 
 // near: the same service; along: the same calls, or calls to the service; anywhere upstream.
 func sameService(a, b *claim) bool { return a.Where == b.Where }
+
 func sameCalls(a, b *claim) bool {
 	return a.Where == b.Where && (a.to == b.to || a.to == "" || b.to == "")
 }
@@ -176,9 +177,16 @@ func (s *sight) roles(claims []claim) {
 }
 
 // outlasts says whether a claim is about what stays after the load, and not about what limits under it. Descriptors that ran
-// out do both: what they are counted as depends on whether the target came back.
+// out do both: what they are counted as depends on whether the target came back. So does abandoned work, where nobody
+// watched the target afterwards.
 func (s *sight) outlasts(c *claim) bool {
-	return c.stuck && (s.stuck() || c.Cause != "descriptor-exhaustion")
+	switch {
+	case !c.stuck || c.Cause == "descriptor-exhaustion" && !s.stuck():
+		return false
+	case c.Cause == "abandoned-work":
+		return s.res.Recovery != nil
+	}
+	return true
 }
 
 func number(b bool) int {

@@ -12,7 +12,6 @@ func smallPool(s *sight) []claim {
 	for _, r := range s.of(clientPool, "") {
 		l, u, full := s.fullAt(r)
 		if !full {
-			// A pool that calls give up waiting for shows fewer seconds than its connections are taken.
 			continue
 		}
 		now, ok := l.call(r.where, r.to)

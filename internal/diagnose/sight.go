@@ -40,7 +40,8 @@ func look(run *record.Run, res *record.Result) *sight {
 	for i := range res.Trials {
 		t := &res.Trials[i]
 		s.all.from, s.all.to = math.Min(s.all.from, t.StartS), math.Max(s.all.to, t.StartS+t.Seconds)
-		if t != s.best && t.Verdict != verdictInvalid && (pressing(t.Phase) || t.Load.Users > s.best.Load.Users && s.best.Load.Users > 0) {
+		heavier := t.Load.Users > s.best.Load.Users && s.best.Load.Users > 0 || t.Load.RatePerSecond > 1.05*s.best.GoodputPerSecond
+		if t != s.best && t.Verdict != verdictInvalid && (pressing(t.Phase) || heavier) {
 			s.loads = append(s.loads, s.at(t))
 		}
 	}
@@ -197,13 +198,16 @@ func (s *sight) cores() (float64, bool) {
 	return float64(h.CPUs), h.Colocated && h.CPUs > 0
 }
 
-// bestTrial is the valid closed level with the highest goodput; without one, the valid fixed load with the highest.
+// bestTrial is the valid closed level with the highest goodput; without one, the valid fixed or open load with the highest.
 func bestTrial(trials []record.Trial) *record.Trial {
-	for _, phases := range [][]string{{"baseline", "ramp", "level"}, {"fixed"}} {
+	for _, fit := range []func(*record.Trial) bool{
+		func(t *record.Trial) bool { return t.Load.Users > 0 && t.Phase != "fixed" },
+		func(*record.Trial) bool { return true },
+	} {
 		var best *record.Trial
 		for i := range trials {
 			t := &trials[i]
-			if slices.Contains(phases, t.Phase) && t.Verdict != verdictInvalid && t.N > 0 && (best == nil || t.GoodputPerSecond > best.GoodputPerSecond) {
+			if fit(t) && !pressing(t.Phase) && t.Verdict != verdictInvalid && t.N > 0 && (best == nil || t.GoodputPerSecond > best.GoodputPerSecond) {
 				best = t
 			}
 		}

@@ -62,15 +62,22 @@ func (s *sight) light() load {
 func (s *sight) slowAlone(name, to string) bool {
 	l := s.light()
 	alone, ok := l.call(name, to)
-	if !ok || l.trial.GoodputPerSecond <= 0 || l.trial.Latency.MeanMs == nil {
+	if !ok || l.trial.GoodputPerSecond <= 0 || l.trial.Latency.MeanMs == nil || l.trial.Load.Users < 1 || l.trial.Load.Users > mostAlone {
 		return false
+	}
+	if e := l.trial.ErrorPercent; e != nil && *e > 5 {
+		return false // calls of failed journeys would count as time of the good ones
 	}
 	ms := 1000 * alone.hold() * alone.rate / l.trial.GoodputPerSecond
 	if own, ok := s.callee(l.window, to); ok && own < 0.5*ms {
 		return false
 	}
-	return ms > s.slowFrom(to) && ms >= 0.5**l.trial.Latency.MeanMs
+	// More than a journey takes cannot be part of it: calls that others make, or that are made beside it.
+	return ms > s.slowFrom(to) && ms >= 0.5**l.trial.Latency.MeanMs && ms <= 1.3**l.trial.Latency.MeanMs
 }
+
+// mostAlone is how many users still are as good as one: beyond that, what is slow may be what waits.
+const mostAlone = 2
 
 // slowBehind says whether anything a service calls is slow itself.
 func (s *sight) slowBehind(name string) bool {
