@@ -207,3 +207,80 @@ func TestOneFolderOneDiagnosis(t *testing.T) {
 		}
 	}
 }
+
+// TestHotThread: a service of one loop that says nothing of it. A thread that computes while scrapes stay fast blocks nobody,
+// and one of several that compute is a service that uses its cores.
+func TestHotThread(t *testing.T) {
+	t.Parallel()
+	scrape, cores := 400.0, 1.0
+	play := func() scene {
+		slow, used := scrape, cores
+		s := flatAt(5).with(services{"app": {"process_cpu_seconds_total": counter(.01, .4, used, used, .01)}})
+		s.change = func(run *record.Run, _ *record.Result) {
+			for i := range run.Scrapes {
+				x := &run.Scrapes[i]
+				hot := 1.0
+				if x.OffsetS >= 20 && x.OffsetS < 55 {
+					x.Ms, hot = slow, 97
+				}
+				run.Procs = append(run.Procs, record.ProcessReading{OffsetS: x.OffsetS, Service: "app", PIDs: []int{1}, BusiestThreadPercent: &hot})
+			}
+		}
+		return s
+	}
+	check(t, play(), "event-loop-blocked@app C2 slow-because")
+	scrape = 6
+	check(t, play(), "unknown@ C1 slow-because")
+	scrape, cores = 400, 1.9
+	check(t, play(), "unknown@ C1 slow-because")
+}
+
+// TestBlackBox: a target of which only answers are seen gets no more than C1, and only where a health check tells.
+func TestBlackBox(t *testing.T) {
+	t.Parallel()
+	health := 1800.0
+	play := func() scene {
+		busy := health
+		s := flatAt(5)
+		s.change = func(run *record.Run, _ *record.Result) {
+			for at := range 80 {
+				ms := 2.0
+				if at >= 20 && at < 55 {
+					ms = busy
+				}
+				run.Probes = append(run.Probes, record.Probe{OffsetS: float64(at), Probe: "health", Service: "app", OK: true, Ms: ms})
+			}
+		}
+		return s
+	}
+	check(t, play(), "event-loop-blocked@ C1 slow-because")
+	health = 5
+	check(t, play(), "unknown@ C1 slow-because")
+}
+
+// TestGenerator: nothing is said of a target while captest was the limit.
+func TestGenerator(t *testing.T) {
+	t.Parallel()
+	s := flatAt(10).with(healthy(), fullHashPool)
+	s.change = func(_ *record.Run, res *record.Result) {
+		cpu := 190.0
+		res.Validity = record.Validity{Reasons: []string{"captest itself used 190 % CPU of 2 cores"}, GeneratorCPUPercent: &cpu}
+	}
+	check(t, s, "generator-saturated@captest C2 slow-because")
+}
+
+// TestNetwork: connecting takes most of what one user waits for.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	s := flatAt(5)
+	play := func(dial float64, reused uint64) scene {
+		s := s
+		s.change = func(_ *record.Run, res *record.Result) {
+			res.Connections.Client = record.ClientConnections{Opened: 100, Reused: reused, DialMs: record.Percentiles{P50: &dial}}
+		}
+		return s
+	}
+	check(t, play(300, 0), "network@ C2 slow-because")
+	check(t, play(300, 900), "unknown@ C1 slow-because")
+	check(t, play(20, 0), "unknown@ C1 slow-because")
+}

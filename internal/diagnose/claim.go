@@ -24,6 +24,9 @@ type claim struct {
 }
 
 func (c *claim) evidence(what string, value float64, unit, expected, source string) {
+	if !finite(value) {
+		return // a quotient of nothing, from a damaged folder
+	}
 	c.Evidence = append(c.Evidence, record.Evidence{What: what, Value: value, Unit: unit, Expected: expected, Source: source})
 }
 

@@ -25,7 +25,7 @@ type demand struct {
 func (s *sight) demandOf(r *resource) demand {
 	d := demand{}
 	var ok bool
-	if d.atBest, ok = r.use(s.loads[0].window); !ok || d.atBest.busy <= 0 || s.best.GoodputPerSecond <= 0 {
+	if d.atBest, ok = r.use(s.loads[0].window); !ok || !finite(d.atBest.busy) || d.atBest.busy <= 0 || s.best.GoodputPerSecond <= 0 {
 		return d
 	}
 	d.available = true
@@ -41,7 +41,7 @@ func (s *sight) demandOf(r *resource) demand {
 	}
 	work, _ := r.worked(s.loads[0].window)
 	v := work / s.best.GoodputPerSecond
-	if v <= 0 {
+	if v <= 0 || !finite(v) {
 		return demand{}
 	}
 	d.seconds, d.upTo, d.how = queueing.Exactly(v), s.best.GoodputPerSecond, "busy time ÷ completions at the highest goodput"
@@ -135,6 +135,7 @@ func (s *sight) ceilings() []record.Ceiling {
 			}
 		}
 	}
+	out = slices.DeleteFunc(out, func(c record.Ceiling) bool { return !finite(c.PerSecond) || !finite(c.DemandMs) || !finite(*c.UtilisationPercent) })
 	slices.SortStableFunc(out, func(a, b record.Ceiling) int {
 		switch {
 		case a.PerSecond < b.PerSecond:
@@ -161,7 +162,9 @@ func ceilingOf(name, where string, servers float64, d demand) record.Ceiling {
 	c := record.Ceiling{Resource: name, Where: where, Servers: servers, DemandMs: 1000 * d.seconds.Value, PerSecond: servers / d.seconds.Value, UtilisationPercent: &u, Method: d.how}
 	if d.bounded && d.seconds.Low > 0 {
 		low, high := servers/d.seconds.High, servers/d.seconds.Low
-		c.Interval = &record.Bounds{Confirmed: &low, Refuted: &high}
+		if finite(low) && finite(high) {
+			c.Interval = &record.Bounds{Confirmed: &low, Refuted: &high}
+		}
 	}
 	return c
 }

@@ -53,6 +53,7 @@ func loopBlocked(s *sight) []claim {
 		c.Remedy = "move the work off the loop (threads where the library lets go of the interpreter lock, processes otherwise), run more workers, and bound how many requests wait"
 		out = append(out, c)
 	}
+	out = append(out, s.hotThread()...)
 	if len(out) == 0 {
 		out = append(out, s.coupled()...)
 	}

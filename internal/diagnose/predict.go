@@ -43,12 +43,16 @@ func (s *sight) without(gone *resource) *record.Prediction {
 		if !d.available || r.servers == 0 || r.servers/d.seconds.Value >= best {
 			return
 		}
-		best = r.servers / d.seconds.Value
-		v, low, high := best, best, best
+		v := r.servers / d.seconds.Value
+		low, high := v, v
 		if d.bounded && d.seconds.Low > 0 {
 			low, high = r.servers/d.seconds.High, r.servers/d.seconds.Low
 		}
 		low, high = low*(1-queueing.ModelError), high*(1+queueing.ModelError)
+		if !finite(low) || !finite(high) || !finite(v) {
+			return
+		}
+		best = v
 		p = &record.Prediction{PerSecond: &v, Interval: &record.Bounds{Confirmed: &low, Refuted: &high}, Limit: r.name() + " of " + r.where}
 	}
 	for i := range s.resources {

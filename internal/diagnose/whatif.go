@@ -120,7 +120,7 @@ func ladder(users int, knee float64) []int {
 }
 
 func outlookOf(o queueing.Outlook) Outlook {
-	out := Outlook{PerSecond: rangeOf(o.Highest, 1), Limit: o.Limit.Resource, KneeUsers: o.Knee.Value, Curve: []Point{}}
+	out := Outlook{PerSecond: rangeOf(o.Highest, 1), Limit: o.Limit.Resource, KneeUsers: rangeOf(o.Knee, 1).Value, Curve: []Point{}}
 	if o.Next != nil {
 		out.Next = o.Next.Resource
 	}
@@ -133,7 +133,12 @@ func pointOf(o queueing.Outlook) Point {
 
 // rangeOf writes an interval; JSON has no infinity, so bounds that are none are the largest number.
 func rangeOf(i queueing.Interval, times float64) Range {
-	f := func(v float64) float64 { return math.Min(v*times, math.MaxFloat32) }
+	f := func(v float64) float64 {
+		if math.IsNaN(v) {
+			return 0
+		}
+		return math.Max(-math.MaxFloat32, math.Min(v*times, math.MaxFloat32))
+	}
 	return Range{f(i.Low), f(i.Value), f(i.High)}
 }
 
