@@ -135,7 +135,9 @@ func (s *sight) ceilings() []record.Ceiling {
 			}
 		}
 	}
-	out = slices.DeleteFunc(out, func(c record.Ceiling) bool { return !finite(c.PerSecond) || !finite(c.DemandMs) || !finite(*c.UtilisationPercent) })
+	out = slices.DeleteFunc(out, func(c record.Ceiling) bool {
+		return !finite(c.PerSecond) || !finite(c.DemandMs) || !finite(*c.UtilisationPercent)
+	})
 	slices.SortStableFunc(out, func(a, b record.Ceiling) int {
 		switch {
 		case a.PerSecond < b.PerSecond:
