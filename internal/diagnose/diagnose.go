@@ -50,6 +50,7 @@ func Explain(run *record.Run, res *record.Result) {
 	}
 	res.Ceilings = s.ceilings()
 	res.Remarks = append(res.Remarks, s.hashRemarks(res.Baseline)...)
+	res.Remarks = append(res.Remarks, s.curveRemarks()...)
 	for _, c := range s.findings() {
 		res.Findings = append(res.Findings, c.Finding)
 	}
