@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/captest/captest/internal/record"
 )
 
 // leaked names leaked-connections: connections that are in use although there is no load, and stay so.
@@ -157,7 +159,12 @@ next:
 			if o.Where == c.Where {
 				o.Evidence = append(o.Evidence, c.Evidence...)
 				for _, r := range c.RuledOut {
-					o.RuledOut = appendNew(o.RuledOut, r)
+					if !slices.ContainsFunc(o.RuledOut, func(x record.RuledOut) bool { return x.Cause == r.Cause }) {
+						o.RuledOut = append(o.RuledOut, r)
+					}
+				}
+				for _, l := range c.Lookalikes {
+					o.maybe(l)
 				}
 				o.Summary += "; " + strings.TrimPrefix(c.Summary, c.Where+" ")
 				o.to = ""

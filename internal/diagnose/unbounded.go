@@ -74,12 +74,22 @@ func (s *sight) unboundedCalls(name, to string) (claim, bool) {
 		if before > 0.5*inFlight {
 			c.maybe("leaked-connections")
 		}
-		limit := math.Ceil(1.2 * math.Max(1, s.carries(to)*alone.hold()))
 		c.Summary = fmt.Sprintf("nothing bounds how many calls %s makes to %s at once: %.0f under load, of which %.0f %% fail and the others take %.3g ms", name, to, inFlight, 100*now.failed, 1000*now.hold())
-		c.Remedy = fmt.Sprintf("a semaphore of about %.0f permits (1.2 × throughput it carries × its time alone) with a bounded wait, then 503", limit)
+		c.Remedy = "a semaphore with a bounded wait, then 503: " + s.permits(to, alone, slower)
 		return c, true
 	}
 	return claim{}, false
+}
+
+// permits says how many calls at once a downstream is good for: its places, or Little's law at what it carried when it was full.
+func (s *sight) permits(to string, alone call, full bool) string {
+	for _, r := range s.of(slots, to) {
+		return fmt.Sprintf("no more permits than the %.0f places of %s", r.servers, to)
+	}
+	if n := math.Ceil(1.2 * s.carries(to) * alone.hold()); full && n >= 1 {
+		return fmt.Sprintf("about %.0f permits (1.2 × the %.3g/s it carried × its %.3g s alone)", n, s.carries(to), alone.hold())
+	}
+	return "as many permits as 1.2 × what " + to + " carries a second × its time alone"
 }
 
 // carries is the highest rate of calls that a downstream answered in any load, 1/s.
