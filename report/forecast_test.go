@@ -64,3 +64,20 @@ func TestDiagnosisTextIsSafe(t *testing.T) {
 		t.Errorf("control characters in %q", b.String())
 	}
 }
+
+// TestPageSaysWhatSpeaksAgainst: the page has what the terminal has of a finding, and the remarks.
+func TestPageSaysWhatSpeaksAgainst(t *testing.T) {
+	t.Parallel()
+	run, r := healthy(t)
+	r.Remarks = []string{"Hashing takes 200 ms."}
+	r.Findings[0].Contradictions, r.Findings[0].Lookalikes = []string{"others took the cores"}, []string{"lock-contention", "network"}
+	var b bytes.Buffer
+	if err := HTML(&b, run, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<li>others took the cores</li>", "Not told apart: lock-contention, network", "Hashing takes 200 ms."} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q on the page", want)
+		}
+	}
+}
