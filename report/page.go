@@ -108,6 +108,7 @@ type findingRow struct {
 	Summary, Remedy                string
 	Evidence                       []string
 	RuledOut                       []record.RuledOut
+	Contradictions, Lookalikes     []string
 }
 
 type curveView struct {
@@ -153,6 +154,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		row := findingRow{
 			Cause: f.Cause, Role: roleWords(f.Role), Where: f.Where, Confidence: confidenceWords(f.Confidence),
 			Summary: f.Summary, Remedy: join(f.Remedy, "; ", predictionText(f.Prediction)), RuledOut: f.RuledOut,
+			Contradictions: f.Contradictions, Lookalikes: f.Lookalikes,
 		}
 		for _, e := range f.Evidence {
 			row.Evidence = append(row.Evidence, evidenceText(e))

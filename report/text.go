@@ -39,6 +39,7 @@ func Text(w io.Writer, r *record.Result, o TextOptions) error {
 	t.table(errorsTable(r))
 	t.findings(r)
 	t.table(ceilingsTable(r))
+	t.remarks(r)
 	t.table(downstreamTable(r))
 	t.recovery(r)
 	t.footer(r)
@@ -208,8 +209,14 @@ func (t *terminal) findings(r *record.Result) {
 		for _, e := range f.Evidence {
 			t.wrapped("    · ", evidenceText(e), "")
 		}
+		for _, x := range f.Contradictions {
+			t.wrapped("    ! against it: ", x, "")
+		}
 		for _, x := range f.RuledOut {
 			t.wrapped("    not "+x.Cause+": ", x.Why, "dim")
+		}
+		if len(f.Lookalikes) > 0 {
+			t.wrapped("    not told apart: ", strings.Join(f.Lookalikes, ", "), "dim")
 		}
 		if f.Remedy != "" {
 			t.wrapped("    → ", join(f.Remedy, "; ", predictionText(f.Prediction)), "")
@@ -306,7 +313,10 @@ func predictionText(p *record.Prediction) string {
 	if p == nil || !finite(p.PerSecond) {
 		return ""
 	}
-	s := "then about " + digits3(*p.PerSecond) + "/s"
+	s := "without this limit at most about " + digits3(*p.PerSecond) + "/s"
+	if p.Interval != nil && finite(p.Interval.Confirmed) && finite(p.Interval.Refuted) {
+		s += " (" + digits3(*p.Interval.Confirmed) + "–" + digits3(*p.Interval.Refuted) + ")"
+	}
 	if p.Limit != "" {
 		s += ", limited by " + p.Limit
 	}

@@ -17,12 +17,10 @@ func compare(run *record.Run, res *record.Result) {
 	b.Measured, b.Ratio, b.CallerMs, b.CalleeMs = record.BaselineFigure{}, nil, nil, nil
 	best := bestTrial(res.Trials)
 	if best == nil {
-		best = fixedTrial(res.Trials)
-	}
-	if best == nil {
 		return
 	}
-	w := over(run, best)
+	s := &sight{run: run, res: res, index: indexOf(run)}
+	w := s.at(best)
 	w.creations(b, best)
 	if b.Claimed.PerSecond != nil && *b.Claimed.PerSecond > 0 && b.Measured.PerSecond != nil {
 		r := *b.Measured.PerSecond / *b.Claimed.PerSecond
@@ -50,19 +48,10 @@ func (w window) creations(b *record.Baseline, best *record.Trial) {
 		}
 	}
 	b.Measured.PerSecond, b.Measured.N = &x, &n
-	for _, s := range w.services() {
+	for _, s := range w.index.services {
 		if sum, ok := w.delta(s, "http_client_request_duration_seconds_sum", label("downstream", b.Service)); ok && made > 0 && sum > 0 {
 			ms := 1000 * sum / made
 			b.CallerMs = &ms
 		}
 	}
-}
-
-func fixedTrial(trials []record.Trial) *record.Trial {
-	for i := range trials {
-		if trials[i].Phase == "fixed" && trials[i].N > 0 {
-			return &trials[i]
-		}
-	}
-	return nil
 }

@@ -2,9 +2,19 @@
 //
 // It stands between record and report and is a pure function of the run. It never measures, sends or reads anything, and
 // it names a cause only on evidence: without it the answer is "unknown".
+//
+//	scrapes, probes, kernel ─► index ─► sight (loads, quiet, resources) ─► causes ─► claims ─► weigh, settle, roles ─► findings
+//
+// Each cause is a function of the sight alone, in a file of its own, and claims what its evidence carries. Only then are
+// claims weighed against each other: one cause may bring about what looks like another.
 package diagnose
 
-import "github.com/captest/captest/internal/record"
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/captest/captest/internal/record"
+)
 
 // Roles of a finding.
 const (
@@ -20,61 +30,77 @@ const (
 	C3 = "C3"
 )
 
+// causes in order of decision (hard limits, then what is slow, then what adds to it).
+var causes = []func(*sight) []claim{
+	generator,
+	descriptors, backlog, network,
+	loopBlocked, memoryPressure, starvedDatabase, lockContention, hashing,
+	smallPool, smallSemaphore, slowDownstream,
+	retryStorm, breakerFlapping, unbounded,
+	leaked, abandoned, churn,
+}
+
 // Explain fills the result's Ceilings, Findings and the measured side of its Baseline.
 func Explain(run *record.Run, res *record.Result) {
-	res.Ceilings, res.Findings = []record.Ceiling{}, []record.Finding{}
+	res.Ceilings, res.Findings, res.Remarks = []record.Ceiling{}, []record.Finding{}, []string{}
 	compare(run, res)
-	best := bestTrial(res.Trials)
-	if best == nil {
+	s := look(run, res)
+	if s.best == nil {
 		return
 	}
-	w := over(run, best)
-	res.Ceilings = ceilings(w, best)
-	if res.Validity.Valid && flat(res.Trials) {
-		res.Findings = append(res.Findings, explain(w, best, res.Ceilings))
+	res.Ceilings = s.ceilings()
+	res.Remarks = append(res.Remarks, s.hashRemarks(res.Baseline)...)
+	res.Remarks = append(res.Remarks, s.curveRemarks()...)
+	for _, c := range s.findings() {
+		res.Findings = append(res.Findings, c.Finding)
 	}
 }
 
-// explain asks each cause in turn; the first that its evidence carries is named.
-func explain(w window, best *record.Trial, ceilings []record.Ceiling) record.Finding {
-	for _, cause := range []func(window, *record.Trial, []record.Ceiling) (record.Finding, bool){hashing} {
-		if f, ok := cause(w, best, ceilings); ok {
-			return f
-		}
+func (s *sight) findings() []claim {
+	var all []claim
+	for _, cause := range causes {
+		all = append(all, cause(s)...)
 	}
-	return unknown(best)
-}
-
-// bestTrial is the valid closed level with the highest goodput.
-func bestTrial(trials []record.Trial) *record.Trial {
-	var best *record.Trial
-	for i := range trials {
-		t := &trials[i]
-		level := t.Phase == "baseline" || t.Phase == "ramp" || t.Phase == "level"
-		if level && t.Verdict != "invalid" && t.N > 0 && (best == nil || t.GoodputPerSecond > best.GoodputPerSecond) {
-			best = t
-		}
-	}
-	return best
-}
-
-// flat says whether more users stopped helping: some load of at least twice the users brought no more than 10 % over a
-// smaller one, and nothing did better than that. Only then is there a bottleneck to name.
-func flat(trials []record.Trial) bool {
-	best, fewest, most := 0.0, 0, 0
-	closed := func(visit func(record.Trial)) {
-		for _, t := range trials {
-			if t.Load.Users > 0 && t.Verdict != "invalid" && t.N > 0 && t.Phase != "fixed" {
-				visit(t)
-			}
-		}
-	}
-	closed(func(t record.Trial) { best = max(best, t.GoodputPerSecond) })
-	closed(func(t record.Trial) {
-		most = max(most, t.Load.Users)
-		if t.GoodputPerSecond >= best/1.1 && (fewest == 0 || t.Load.Users < fewest) {
-			fewest = t.Load.Users
-		}
+	all = weigh(all)
+	saturated := s.saturated()
+	all = slices.DeleteFunc(all, func(c claim) bool {
+		// While more users still bring more, nothing that is full is the limit yet. What is wrong without load stays wrong.
+		return !saturated && !c.stuck && !c.aside && c.Cause != "generator-saturated" && s.best.Phase != "fixed"
 	})
-	return fewest > 0 && most >= 2*fewest
+	tests := testsOf(s.run)
+	named := false
+	for i := range all {
+		all[i].settle(tests)
+		named = named || !all[i].aside && !s.outlasts(&all[i])
+	}
+	if !named && saturated {
+		all = append([]claim{unknown(s)}, all...)
+		all[0].settle(nil)
+	}
+	s.roles(all)
+	s.predict(all)
+	return all
+}
+
+// testsOf are the results of the tests that were made to tell causes apart.
+func testsOf(run *record.Run) []record.Test {
+	var out []record.Test
+	for _, e := range run.Events {
+		var t record.Test
+		if e.Kind == record.EventTest && json.Unmarshal(e.Data, &t) == nil && finite(t.Measured) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// phaseOf is the phase an event enters; "" for other events.
+func phaseOf(e record.Event) string {
+	var p struct {
+		Phase string `json:"phase"`
+	}
+	if e.Kind != record.EventPhase || json.Unmarshal(e.Data, &p) != nil {
+		return ""
+	}
+	return p.Phase
 }

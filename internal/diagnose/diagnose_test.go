@@ -67,7 +67,7 @@ func TestSilence(t *testing.T) {
 		{name: "a curve that still rises", rates: map[string]float64{"hash_seconds_total": 1.9}, gauges: map[string]float64{"hash_pool_size": 2, "hash_pool_queue": 2}, change: func(r *record.Result) {
 			r.Trials[0].GoodputPerSecond = 4
 		}},
-		{name: "a generator that was the limit", rates: map[string]float64{"hash_seconds_total": 1.9}, gauges: map[string]float64{"hash_pool_size": 2, "hash_pool_queue": 2}, change: func(r *record.Result) {
+		{name: "a generator that was the limit", rates: map[string]float64{"hash_seconds_total": 1.9}, gauges: map[string]float64{"hash_pool_size": 2, "hash_pool_queue": 2}, want: "generator-saturated", change: func(r *record.Result) {
 			r.Validity.Valid = false
 		}},
 		{name: "nothing measured", change: func(r *record.Result) { r.Trials = nil }},
@@ -102,10 +102,10 @@ func TestDeltaSurvivesARestart(t *testing.T) {
 		run.Scrapes = append(run.Scrapes, record.Scrape{OffsetS: float64(i), Service: "a", Values: map[string]float64{"c": v}})
 	}
 	run.Scrapes = append(run.Scrapes, record.Scrape{OffsetS: 3.2, Service: "a", Error: "timeout"})
-	if got, ok := (window{run: run, from: 0, to: 4}).delta("a", "c"); !ok || got != 4+2+3 {
+	if got, ok := (window{index: indexOf(run), from: 0, to: 4}).delta("a", "c"); !ok || got != 4+2+3 {
 		t.Errorf("delta = %v %v, want 9", got, ok)
 	}
-	if _, ok := (window{run: run, from: 0, to: 4}).delta("a", "d"); ok {
+	if _, ok := (window{index: indexOf(run), from: 0, to: 4}).delta("a", "d"); ok {
 		t.Error("a counter that does not exist has a growth")
 	}
 }

@@ -27,14 +27,14 @@ type Prediction struct {
 	Sentences []string
 }
 
-// modelError is by how much a prediction is off beyond the error of its demands: ±15 %, somewhat more than the 5 to 10 %
+// ModelError is by how much a prediction is off beyond the error of its demands: ±15 %, somewhat more than the 5 to 10 %
 // Lazowska et al. (1984, chapter 1) report for throughputs. To be replaced by the figure that predictions of this program
 // are found to have.
-const modelError = 0.15
+const ModelError = 0.15
 
 // widen an interval that was predicted and not measured.
 func (i Interval) widen() Interval {
-	return Interval{i.Low * (1 - modelError), i.Value, i.High * (1 + modelError)}
+	return Interval{i.Low * (1 - ModelError), i.Value, i.High * (1 + ModelError)}
 }
 
 // Outlook computes ceilings, knee, X(N) and R(N) as measured, without widening.

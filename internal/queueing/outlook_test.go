@@ -190,7 +190,7 @@ func TestBottleneckNeedsEvidence(t *testing.T) {
 }
 
 // widenLow is what is left of an interval that may not grow upwards.
-func (i Interval) widenLow() Interval { return Interval{i.Low * (1 - modelError), i.Value, i.High} }
+func (i Interval) widenLow() Interval { return Interval{i.Low * (1 - ModelError), i.Value, i.High} }
 
 // TestOutlookHolds: bounds are in order, nothing exceeds a ceiling, and a pool that overlaps limits without adding time.
 func TestOutlookHolds(t *testing.T) {

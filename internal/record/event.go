@@ -31,6 +31,7 @@ const (
 	EventRecovery   EventKind = "recovery"    // Recovery
 	EventBaseline   EventKind = "baseline"    // Baseline
 	EventValidity   EventKind = "validity"    // Validity
+	EventTest       EventKind = "test"        // Test: a test made to tell causes apart
 	EventLimits     EventKind = "limits"      // []string: the expressions in force
 	EventEnd        EventKind = "end"         // {"reason":"done|interrupted|error|…"}; missing: the run was cut short
 )
@@ -49,6 +50,18 @@ type TrialEnd struct {
 	Reasons []string `json:"reasons,omitempty"`
 	// ResolutionPercent is how finely an open trial tells loads apart; nil where the search did not say.
 	ResolutionPercent *float64 `json:"resolution_percent,omitempty"`
+}
+
+// Test is a test that was made to tell a cause from its lookalikes, with what was predicted of it beforehand.
+type Test struct {
+	Name     string  `json:"name"`            // T1 … T6
+	Cause    string  `json:"cause"`           // whose prediction it is
+	Where    string  `json:"where,omitempty"` // "" holds for any service
+	What     string  `json:"what"`            // was measured
+	Measured float64 `json:"measured"`
+	Unit     string  `json:"unit,omitempty"`
+	Expected string  `json:"expected"` // the prediction, for people
+	Met      bool    `json:"met"`
 }
 
 // Load is a closed (Users) or an open (RatePerSecond) load.

@@ -22,6 +22,7 @@ type Result struct {
 	Connections   Connections          `json:"connections"`
 	Findings      []Finding            `json:"findings"`
 	Ceilings      []Ceiling            `json:"ceilings"`
+	Remarks       []string             `json:"remarks"` // about the ceilings, for people
 	Baseline      *Baseline            `json:"baseline"`
 	Limits        []LimitResult        `json:"limits"`
 	Changes       []Change             `json:"changes,omitempty"` // by hand, in order of time
@@ -269,15 +270,19 @@ type DownstreamConnections struct {
 
 // Finding names a cause, or "unknown".
 type Finding struct {
-	Cause      string      `json:"cause"`
-	Role       string      `json:"role"` // slow-because, stuck-because, next
-	Where      string      `json:"where"`
-	Confidence string      `json:"confidence"` // C1 consistent, C2 likely, C3 confirmed
-	Summary    string      `json:"summary"`
-	Evidence   []Evidence  `json:"evidence"`
-	RuledOut   []RuledOut  `json:"ruled_out"`
-	Remedy     string      `json:"remedy"`
-	Prediction *Prediction `json:"prediction"`
+	Cause      string     `json:"cause"`
+	Role       string     `json:"role"` // slow-because, stuck-because, next
+	Where      string     `json:"where"`
+	Confidence string     `json:"confidence"` // C1 consistent, C2 likely, C3 confirmed
+	Summary    string     `json:"summary"`
+	Evidence   []Evidence `json:"evidence"`
+	RuledOut   []RuledOut `json:"ruled_out"`
+	// Lookalikes are causes that the evidence does not tell apart from this one, and Contradictions what speaks against it;
+	// either keeps confidence down.
+	Lookalikes     []string    `json:"lookalikes"`
+	Contradictions []string    `json:"contradictions"`
+	Remedy         string      `json:"remedy"`
+	Prediction     *Prediction `json:"prediction"`
 }
 
 // Evidence is one measured fact.
@@ -298,6 +303,7 @@ type RuledOut struct {
 // Prediction is what the remedy should bring.
 type Prediction struct {
 	PerSecond *float64 `json:"per_second"`
+	Interval  *Bounds  `json:"interval,omitempty"`
 	Limit     string   `json:"limit"` // what limits next
 }
 
@@ -308,7 +314,8 @@ type Ceiling struct {
 	Servers            float64  `json:"servers"`
 	DemandMs           float64  `json:"demand_ms"`
 	PerSecond          float64  `json:"per_second"`
-	Interval           *Bounds  `json:"interval"`
+	Interval           *Bounds  `json:"interval"`         // lower and upper bound of per_second
+	Method             string   `json:"method,omitempty"` // how the demand was found
 	UtilisationPercent *float64 `json:"utilisation_percent"`
 }
 

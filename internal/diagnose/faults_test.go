@@ -1,0 +1,28 @@
+package diagnose
+
+// realFaults are what is found in each golden run: a fault that was planted, or a profile as it is. In "starved" other programs
+// took three quarters of the cores; in "impatient" clients gave up after 2 s and their work was cancelled.
+var realFaults = []struct {
+	name string
+	want []string
+}{
+	{"before", []string{"event-loop-blocked@user C2 slow-because", "descriptor-exhaustion@billing C2 stuck-because", "descriptor-exhaustion@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "leaked-connections@user C2 stuck-because", "abandoned-work@user C2 stuck-because", "unbounded-concurrency@billing C2 next", "unbounded-concurrency@user C2 next", "connection-per-request@billing C2 next", "connection-per-request@user C2 next"}},
+	{"phase2-starved", []string{"cpu-bound-hashing@user C1 slow-because"}},
+	{"phase2-impatient", nil},
+	{"phase3", []string{"cpu-bound-hashing@user C2 slow-because"}},
+	{"event-loop-blocked", []string{"event-loop-blocked@user C2 slow-because"}},
+	{"lock-contention", []string{"lock-contention@user C2 slow-because", "cpu-bound-hashing@user C1 next"}},
+	{"leaked-connections", []string{"leaked-connections@billing C2 next"}},
+	{"semaphore-too-small", []string{"semaphore-too-small@billing C2 slow-because"}},
+	{"pool-too-small", []string{"pool-too-small@billing C2 slow-because"}},
+	{"slow-downstream", []string{"slow-downstream@kill-bill C2 slow-because"}},
+	{"connection-per-request", []string{"cpu-bound-hashing@user C2 slow-because", "connection-per-request@billing C2 next"}},
+	{"unbounded-concurrency", []string{"unbounded-concurrency@billing C2 slow-because", "cpu-bound-hashing@user C1 next"}},
+	{"database-pool-starved", []string{"database-pool-starved@user C2 slow-because"}},
+	{"retry-storm", []string{"retry-storm@billing C2 slow-because"}},
+	{"memory-pressure", []string{"memory-pressure@user C2 slow-because"}},
+	{"descriptor-exhaustion", []string{"descriptor-exhaustion@user C2 slow-because"}},
+	{"accept-backlog", []string{"accept-backlog@billing C2 slow-because"}},
+	{"breaker-flapping", []string{"breaker-flapping@billing C2 slow-because"}},
+	{"abandoned-work", []string{"abandoned-work@user C2 slow-because"}},
+}

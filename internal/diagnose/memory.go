@@ -1,0 +1,75 @@
+package diagnose
+
+import "fmt"
+
+// collecting is what garbage collection costs a process within a window.
+type collecting struct {
+	share  float64 // of the process's CPU, or of the time where only pauses are known
+	cycles float64 // 1/s
+	cores  float64 // CPU of the process
+}
+
+// mostCollecting is the share of CPU from which collection is a cause, and fewestCycles what must go with it: a runtime's
+// own estimate of that share is poor while it hardly collects.
+const (
+	mostCollecting = 0.25
+	fewestCycles   = 4
+)
+
+func (s *sight) collector(w window, name string) (collecting, bool) {
+	c := collecting{}
+	if gc, ok := w.rate(name, "go_cpu_classes_gc_total_cpu_seconds_total"); ok {
+		cores, ok := w.rate(name, "process_cpu_seconds_total")
+		if !ok || cores <= 0 {
+			return c, false
+		}
+		c.share, c.cores = gc/cores, cores
+		c.cycles, _ = w.rate(name, "go_gc_duration_seconds_count")
+		return c, true
+	}
+	for _, m := range []string{"jvm_gc_pause_seconds", "nodejs_gc_duration_seconds"} {
+		if paused, ok := w.rate(name, m+"_sum"); ok {
+			c.share = paused
+			c.cycles, _ = w.rate(name, m+"_count")
+			c.cores, _ = w.rate(name, "process_cpu_seconds_total")
+			return c, true
+		}
+	}
+	return c, false
+}
+
+// memoryPressure names memory-pressure: a runtime that spends its CPU, or its time, on collecting garbage under load.
+//
+// Evidence: a quarter of its CPU or more, many cycles a second, more than with the fewest users. Told apart: hashing and
+// loops that look busy because the collector takes their core (weigh).
+func memoryPressure(s *sight) []claim {
+	var out []claim
+	for _, name := range s.index.services {
+		for _, l := range s.loads {
+			gc, ok := s.collector(l.window, name)
+			if !ok || gc.share < mostCollecting || gc.cycles < fewestCycles || gc.cores < 0.1 {
+				continue
+			}
+			c := claimOf("memory-pressure", name)
+			c.rank = s.rank(l)
+			c.evidence("CPU spent on garbage collection", 100*min(1, gc.share), "%", "< 25", name+" go_cpu_classes_gc_total_cpu_seconds_total")
+			c.evidence("collections", gc.cycles, "/s", "", name+" go_gc_duration_seconds_count")
+			if calm, ok := s.collector(s.light().window, name); ok && s.lone != nil {
+				c.evidence("collections with the fewest users", calm.cycles, "/s", "fewer", name+" go_gc_duration_seconds_count")
+			}
+			if rss := l.highest(name, "process_resident_memory_bytes"); rss > 0 {
+				c.evidence("resident memory", rss, "bytes", "", name+" process_resident_memory_bytes")
+			}
+			for _, r := range s.of(hashPool, name) {
+				if u, ok := r.use(l.window); ok {
+					c.evidence("CPU of the process left for its work", gc.cores*(1-min(1, gc.share)), "cores", fmt.Sprintf("%.2g hashes at once want as many", u.busy), name)
+				}
+			}
+			c.Summary = fmt.Sprintf("%s collects garbage %.3g times a second under load and spends %.0f %% of its CPU on it", name, gc.cycles, 100*min(1, gc.share))
+			c.Remedy = "a higher memory limit or heap, less memory a request, and a bound on requests in flight, each of which keeps its memory"
+			out = append(out, c)
+			break
+		}
+	}
+	return out
+}
