@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check format bench
+.PHONY: help build run test race check format bench validate
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,3 +25,6 @@ format: ## rewrite the sources the way check wants them
 bench: ## micro-benchmarks with allocations, then what sending costs side by side (docs/measuring.md)
 	go test -run '^$$' -bench . -benchmem ./internal/... ./scenarios
 	bench/table
+
+validate: ## does the search find capacities that are known? ten real runs of two targets, half an hour; interrupt and repeat at will
+	CAPTEST_VALIDATE=1 go test -count=1 -timeout $${VALIDATE_TIMEOUT:-60m} -v -run '^TestRealSearchFindsTheTruth$$' ./internal/experiment/search

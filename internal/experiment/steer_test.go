@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,19 +74,22 @@ func fixedRun(t *testing.T, f *Fixed, does func(c *Control, r *record.Recorder))
 	return run, record.Summarise(run)
 }
 
+// long is how long a load lasts that its test ends when it has seen enough: no machine is too slow to see it.
+const long = 5 * time.Minute
+
 // sees waits for what the screen must come to show.
 func sees(t *testing.T, r *record.Recorder, what string, is func(*record.Snapshot) bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(r.Snapshot()); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Errorf("the screen never shows %s: %+v", what, r.Snapshot())
+		if s := r.Snapshot(); time.Now().After(deadline) {
+			t.Errorf("the screen never shows %s: phase %s, %+v, held %t, steered by %q, done %t", what, s.Phase, s.Load, s.Held, s.Steer, s.Done)
 			return
 		}
 	}
 }
 
 func TestAChangeByHandIsSeenWrittenAndTold(t *testing.T) {
-	run, res := fixedRun(t, &Fixed{Users: 2, For: 6 * time.Second}, func(c *Control, r *record.Recorder) {
+	run, res := fixedRun(t, &Fixed{Users: 2, For: long}, func(c *Control, r *record.Recorder) {
 		sees(t, r, "two users", func(s *record.Snapshot) bool { return s.Load.Users == 2 && s.Steer == record.ChangedUsers })
 		for _, steps := range []int{1, 10} {
 			if err := c.Turn(steps); err != nil {
@@ -102,6 +106,7 @@ func TestAChangeByHandIsSeenWrittenAndTold(t *testing.T) {
 			t.Error(err)
 		}
 		sees(t, r, "its end", func(s *record.Snapshot) bool { return !s.Held })
+		c.Next()
 		sees(t, r, "the end", func(s *record.Snapshot) bool { return s.Done })
 		if c.Turn(1) == nil || c.Hold() == nil {
 			t.Error("a load that is over was changed")
@@ -123,7 +128,7 @@ func TestAChangeByHandIsSeenWrittenAndTold(t *testing.T) {
 	if len(res.Changes) != 4 || res.Changes[1].Before != 3 || res.Changes[1].After != 13 || res.Changes[2].What != record.ChangedHold {
 		t.Errorf("changes %+v", res.Changes)
 	}
-	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "changed by hand while it ran, 4 times") {
+	if !slices.ContainsFunc(res.Warnings, func(w string) bool { return strings.Contains(w, "changed by hand while it ran, 4 times") }) {
 		t.Errorf("warnings %q", res.Warnings)
 	}
 	loads := map[string]bool{}
@@ -143,16 +148,17 @@ func TestAChangeByHandIsSeenWrittenAndTold(t *testing.T) {
 }
 
 func TestAnOpenLoadIsTurnedByPercent(t *testing.T) {
-	plan, err := schedule.Fixed(100, 4*time.Second, schedule.Constant, 1)
+	plan, err := schedule.Fixed(100, long, schedule.Constant, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, res := fixedRun(t, &Fixed{Plan: plan, For: 4 * time.Second, RatePerSecond: 100}, func(c *Control, r *record.Recorder) {
+	_, res := fixedRun(t, &Fixed{Plan: plan, For: long, RatePerSecond: 100}, func(c *Control, r *record.Recorder) {
 		sees(t, r, "the rate", func(s *record.Snapshot) bool { return s.Load.RatePerSecond == 100 && s.Steer == record.ChangedRate })
 		if err := c.Turn(-10); err != nil {
 			t.Error(err)
 		}
 		sees(t, r, "the new rate", func(s *record.Snapshot) bool { return s.Load.RatePerSecond > 89.9 && s.Load.RatePerSecond < 90.1 })
+		c.Next()
 	})
 	if len(res.Changes) != 1 || res.Changes[0].What != record.ChangedRate || res.Changes[0].Before != 100 {
 		t.Errorf("changes %+v", res.Changes)

@@ -77,10 +77,10 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	if s.warm > 0 && x.wait(tctx, done, s.warm) {
 		x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Load: s.mark})
 	}
-	var watched binned
+	var bins []search.Bin
 	switch {
 	case s.action != nil:
-		watched = x.bins(tctx, done, s.measured)
+		bins = x.bins(tctx, done, s.measured)
 	case s.measured > 0:
 		x.wait(tctx, done, s.measured)
 	default:
@@ -94,7 +94,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	inFlight := x.Recorder.Snapshot().InFlight
 	end := trialEnd{}
 	if s.action != nil {
-		w := x.figures(sums, watched, began)
+		w := x.figures(sums, bins, began)
 		if errors.Is(context.Cause(tctx), errNext) {
 			w.Ended, w.Skipped = errNext.Error(), true
 		}
@@ -205,6 +205,9 @@ func hasLoadLevel(limits []scenarios.Limit) bool {
 func (x *experiment) invalid(sums record.TrialSums, began time.Duration) string {
 	if n := sums.Errors[record.ErrorLocal.String()]; n > 0 {
 		return fmt.Sprintf("captest ran out of its own descriptors or ports (%d requests)", n)
+	}
+	if still := x.Observer.StoodStill(began.Nanoseconds()); still > search.StallSeconds*time.Second {
+		return search.StoodStill(still.Seconds())
 	}
 	if sums.LagP99Ms != nil {
 		p95, _ := sums.Value("", "p", 95)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/captest/captest/internal/observe"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 )
@@ -25,7 +26,7 @@ func TestAWaitForConnectionsIsInvalid(t *testing.T) {
 		"without a limit of p95":         {[]scenarios.Limit{{Metric: "errors", Op: "<", Value: 1, Unit: "%"}}, 500, 10},
 		"a limit from below is no limit": {[]scenarios.Limit{{Metric: "p95", Op: ">", Value: 5000, Unit: "ms"}}, 500, 10},
 	} {
-		e := &experiment{Config: Config{Limits: x.limits}}
+		e := &experiment{Config: Config{Limits: x.limits, Observer: observe.New(observe.Config{})}}
 		h := record.NewHistogram()
 		for range 100 {
 			h.RecordMs(x.p95)

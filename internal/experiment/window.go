@@ -10,20 +10,14 @@ import (
 	"github.com/captest/captest/internal/record"
 )
 
-// binned is a trial in parts of search.BinSeconds.
-type binned struct {
-	bins    []search.Bin
-	stalled float64 // longest gap between two looks beyond a bin's length, s
-}
-
-// bins waits for d and looks at the trial's sums five times a second. Workers never notice: a look takes the recorder's lock,
+// bins waits for d and looks at the trial's sums five times a second: parts of search.BinSeconds. Workers never notice: a look takes the recorder's lock,
 // not theirs.
-func (x *experiment) bins(ctx context.Context, done <-chan struct{}, d time.Duration) binned {
-	var b binned
+func (x *experiment) bins(ctx context.Context, done <-chan struct{}, d time.Duration) []search.Bin {
+	var b []search.Bin
 	length := seconds(search.BinSeconds)
 	per := x.perJourney()
 	from := x.now()
-	last, at := x.Recorder.Cut(), from
+	last := x.Recorder.Cut()
 	for k := time.Duration(1); k*length <= d; k++ {
 		if !x.wait(ctx, done, from+k*length-x.now()) {
 			select {
@@ -32,10 +26,9 @@ func (x *experiment) bins(ctx context.Context, done <-chan struct{}, d time.Dura
 			default: // an open load ends a moment before its window
 			}
 		}
-		now, s := x.now(), x.Recorder.Cut()
-		b.stalled = max(b.stalled, (now - at - length).Seconds())
-		b.bins = append(b.bins, bin(last, s, per))
-		last, at = s, now
+		s := x.Recorder.Cut()
+		b = append(b, bin(last, s, per))
+		last = s
 	}
 	x.wait(ctx, done, from+d-x.now())
 	return b
@@ -59,11 +52,12 @@ func total(s record.TrialSums) float64 {
 }
 
 // figures puts a trial's sums into the search's terms: counts are of journeys.
-func (x *experiment) figures(sums record.TrialSums, b binned, began time.Duration) search.Window {
+func (x *experiment) figures(sums record.TrialSums, bins []search.Bin, began time.Duration) search.Window {
 	per := x.perJourney()
 	w := search.Window{
 		Seconds: sums.Seconds, Offered: float64(sums.Started)/per + float64(sums.Dropped), Dropped: float64(sums.Dropped),
-		Completed: float64(sums.N) / per, OK: float64(sums.OK) / per, Bins: b.bins, Stalled: b.stalled,
+		Completed: float64(sums.N) / per, OK: float64(sums.OK) / per, Bins: bins,
+		Stalled:     x.Observer.StoodStill(began.Nanoseconds()).Seconds(),
 		LocalErrors: float64(sums.Errors[record.ErrorLocal.String()]),
 	}
 	w.MeanMs, _ = sums.Value("", "mean", 0)

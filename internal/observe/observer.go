@@ -74,6 +74,7 @@ func (o *Observer) Run(ctx context.Context) {
 		})
 	}
 	wg.Go(func() { every(ctx, o.c.Every, o.readProcesses) })
+	wg.Go(func() { o.self.stalls.watch(ctx) })
 	every(ctx, o.c.Every, o.readHost)
 	wg.Wait()
 }
@@ -139,6 +140,10 @@ func (o *Observer) Host() record.HostReading {
 func (o *Observer) GeneratorCPU(since int64) (percent float64, ok bool) {
 	return o.self.cpuSince(since)
 }
+
+// StoodStill is the longest time since then (Clock ns) for which captest itself did nothing at all: stopped, swapped out, or without
+// a core. 0 when it did not, shortly enough for a scheduler to be the reason, or when Run is not running.
+func (o *Observer) StoodStill(since int64) time.Duration { return o.self.stalls.longest(since) }
 
 // Latest is a service's last good scrape, which must not be changed; false when there was none.
 func (o *Observer) Latest(service string) (record.Scrape, bool) {

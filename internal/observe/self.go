@@ -14,6 +14,7 @@ type self struct {
 	clock  record.Clock
 	pauses []metrics.Sample
 	base   []uint64 // GC pauses before the run, by bucket
+	stalls stalls
 
 	mu   sync.Mutex
 	used []usage // cumulative, oldest first; thinned when full
@@ -29,7 +30,7 @@ type usage struct {
 const mostUsages = 4096
 
 func newSelf(c record.Clock) *self {
-	s := &self{clock: c, pauses: []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}}
+	s := &self{clock: c, stalls: stalls{clock: c}, pauses: []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}}
 	if h := s.gcPauses(); h != nil {
 		s.base = append(s.base, h.Counts...)
 	}

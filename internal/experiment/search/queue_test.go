@@ -64,17 +64,23 @@ func (q *queue) arrive(t float64) (leaves float64, ok bool) {
 	if q.room > 0 && len(q.inside) >= q.room {
 		return t + 0.005, false
 	}
+	i := q.next()
+	leaves = max(t, q.free[i]) + q.service(t)
+	q.free[i] = leaves
+	heap.Push(&q.inside, leaves)
+	q.served++
+	return leaves, true
+}
+
+// next is the server that is free first.
+func (q *queue) next() int {
 	i := 0
 	for j := range q.free {
 		if q.free[j] < q.free[i] {
 			i = j
 		}
 	}
-	leaves = max(t, q.free[i]) + q.service(t)
-	q.free[i] = leaves
-	heap.Push(&q.inside, leaves)
-	q.served++
-	return leaves, true
+	return i
 }
 
 func (q *queue) service(t float64) float64 {

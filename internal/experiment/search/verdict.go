@@ -30,8 +30,16 @@ const (
 	lagShare      = 0.02 // of the limit
 	cpuShare      = 0.8
 	connWaitFloor = 1.0 // ms
-	stallSeconds  = 1.0
 )
+
+// StallSeconds is for how long captest may stand still during a trial, in s: beyond it a trial is invalid, open or closed. Requests
+// that were in flight then waited for captest, and what the target did meanwhile was not seen.
+const StallSeconds = 1
+
+// StoodStill is the reason of a trial that is invalid for it, in s.
+func StoodStill(seconds float64) string {
+	return fmt.Sprintf("captest itself stood still for %.1f s", seconds)
+}
 
 // Target thresholds (measurement 3.4).
 const (
@@ -82,8 +90,8 @@ func (v *view) invalid(a Action, w *Window) string {
 		return "nothing was measured"
 	case w.LocalErrors > 0:
 		return fmt.Sprintf("captest ran out of its own descriptors or ports (%.0f requests)", w.LocalErrors)
-	case w.Stalled > stallSeconds:
-		return fmt.Sprintf("captest stood still for %.1f s", w.Stalled)
+	case w.Stalled > StallSeconds:
+		return StoodStill(w.Stalled)
 	case w.CPU > cpuShare:
 		return fmt.Sprintf("captest itself used %.0f %% of its cores", 100*w.CPU)
 	case w.ConnWaitMs > max(connWaitFloor, lagShare*v.allowedMs(w)):
