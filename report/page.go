@@ -159,7 +159,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		}
 		p.Findings = append(p.Findings, row)
 	}
-	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
+	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), socketsTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
 		p.Tables[t.ID] = t
 	}
 	p.Recovery, p.Undecided = recoveryNotes(r), undecided(r)

@@ -202,8 +202,9 @@ type Percentiles struct {
 
 // Connections of both sides.
 type Connections struct {
-	Client ClientConnections            `json:"client"`
-	Target map[string]TargetConnections `json:"target"`
+	Client          ClientConnections            `json:"client"`
+	Target          map[string]TargetConnections `json:"target"`
+	ListenOverflows *float64                     `json:"listen_overflows"` // during the run, this machine (network namespace)
 }
 
 // ClientConnections are captest's own.
@@ -245,7 +246,7 @@ type ClientTCP struct {
 	Lost          uint64      `json:"lost"`            // segments believed lost at the instant of a sample, all samples together
 }
 
-// TargetConnections are one service's, from its own metrics; nil is unknown.
+// TargetConnections are one service's, from its own metrics and, in Kernel, from the kernel; nil is unknown.
 type TargetConnections struct {
 	OpenFDsBefore *float64                         `json:"open_fds_before"`
 	OpenFDsPeak   *float64                         `json:"open_fds_peak"`
@@ -255,6 +256,38 @@ type TargetConnections struct {
 	Scrapes       int                              `json:"scrapes"`
 	Restarts      int                              `json:"restarts"` // later start times seen during the run
 	Downstream    map[string]DownstreamConnections `json:"downstream"`
+	Kernel        *KernelConnections               `json:"kernel"` // nil: it does not run on captest's machine, or not on Linux
+}
+
+// KernelConnections are one service's as the kernel of captest's own machine sees it, once a second or more rarely; sums are over
+// its processes. What is shorter than the time between two readings may have gone unseen.
+type KernelConnections struct {
+	Readings       int      `json:"readings"`
+	ReadingsFailed int      `json:"readings_failed"`
+	OutboundUnread int      `json:"outbound_unread"` // readings in which it had too many descriptors to look at each: Outbound's peaks are at least that
+	Processes      *float64 `json:"processes"`       // most at once
+
+	Inbound  map[string]Sockets            `json:"inbound"`  // TCP state → sockets at its own port
+	Outbound map[string]map[string]Sockets `json:"outbound"` // service or "port N" → TCP state → sockets it holds
+
+	AcceptQueuePeak      *float64 `json:"accept_queue_peak"` // connections that nobody had accepted yet
+	TimeWaitCallersPeak  *float64 `json:"time_wait_callers_peak"`
+	TimeWaitCallersAfter *float64 `json:"time_wait_callers_after"` // at the callers' end: they closed first
+
+	FDsBefore *float64 `json:"fds_before"`
+	FDsPeak   *float64 `json:"fds_peak"`
+	FDsAfter  *float64 `json:"fds_after"`
+	FDLimit   *float64 `json:"fd_limit"` // of the process with the lowest
+
+	BusiestThreadPeakPercent *float64 `json:"busiest_thread_peak_percent"` // of one core, between two readings
+	CPUSeconds               *float64 `json:"cpu_seconds"`                 // used during the run
+	RSSPeakBytes             *float64 `json:"rss_peak_bytes"`
+}
+
+// Sockets in one TCP state.
+type Sockets struct {
+	Peak  int  `json:"peak"`
+	After *int `json:"after"` // at the last reading after the load; nil: there was none
 }
 
 // DownstreamConnections are one service's connections to another.

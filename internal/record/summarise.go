@@ -31,7 +31,10 @@ func Summarise(run *Run) *Result {
 	s.fillValidity(&r.Validity)
 	s.fillRunInfo(&r.Run)
 	s.warnOfChanges(r.Changes)
-	r.Connections = Connections{Client: clientConnections(run.Frames), Target: s.targetConnections()}
+	r.Connections = Connections{
+		Client: clientConnections(run.Frames), Target: s.targetConnections(), ListenOverflows: listenOverflows(run.Hosts),
+	}
+	s.targetKernel(r.Connections.Target)
 	if s.damaged > 0 {
 		s.warn("%d histograms in %s could not be decoded: latencies are incomplete", s.damaged, FramesFile)
 	}
