@@ -71,6 +71,7 @@ type page struct {
 	Answer    answer
 	Exit      string
 	Notices   []notice
+	Warnings  []string
 	Limits    []limitRow
 	Findings  []findingRow
 	Tables    map[string]table
@@ -136,7 +137,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		R: r, Target: targetName(r), Answer: answerOf(r), Status: statusLine(r),
 		Title: strings.ToUpper(orElse(r.Verdict, unknown)) + " · " + r.Run.Scenario + " → " + targetName(r),
 		Style: template.CSS(uplotCSS + pageCSS), Scripts: []template.JS{template.JS(uplotJS), template.JS(pageJS)}, //nolint:gosec // our own files
-		Tables: map[string]table{}, Notices: pageNotices(r),
+		Tables: map[string]table{}, Notices: pageNotices(r), Warnings: warnings(r),
 	}
 	p.Policy = policy(string(p.Style), uplotJS, pageJS)
 	if !r.Run.Started.IsZero() {
@@ -272,7 +273,24 @@ func (p *page) environment(r *record.Result) {
 		{"Numbers are about the target", yes},
 		{"Schedule lag p99", opt(v.ScheduleLagP99Ms, millis, unknown+" (a closed load has no schedule)")},
 		{"captest's own CPU under load", opt(v.GeneratorCPUPercent, func(x float64) string { return percent(x) + " of one core" }, unknown)},
+		{"captest's own garbage collection, pauses' p99", opt(v.GCPauseP99Ms, millis, "none")},
+		{"Wait for a connection within captest, p99", opt(v.ConnectionWaitP99Ms, millis, unknown)},
+		{"Other work on the machine", otherWork(r)},
 	}
+}
+
+// otherWork is the range over the trials of what was neither captest nor the target.
+func otherWork(r *record.Result) string {
+	least, most, n := math.Inf(1), 0.0, 0
+	for _, t := range r.Trials {
+		if finite(t.OtherWorkPercent) {
+			least, most, n = min(least, *t.OtherWorkPercent), max(most, *t.OtherWorkPercent), n+1
+		}
+	}
+	if n == 0 {
+		return unknown + " (the target runs elsewhere, or was not to be seen)"
+	}
+	return percent(least) + " to " + percent(most) + " of its cores, over " + plural(uint64(n), "trial", "trials")
 }
 
 // diagrams draws everything over time and hands the same numbers to the script.

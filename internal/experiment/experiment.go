@@ -72,6 +72,7 @@ type experiment struct {
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
+	disturbed     bool     // the screen has been told of other work on the machine
 }
 
 // Run carries the whole plan out and returns when the target is quiet again. ErrInterrupted and *UnreachableError and

@@ -92,6 +92,8 @@ type Validity struct {
 	ScheduleLagP99Ms    *float64 `json:"schedule_lag_p99_ms"`
 	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"`  // mean over the load, of one core
 	ConnectionWaitP99Ms *float64 `json:"connection_wait_p99_ms"` // less dial and TLS, all trials: near 0, or captest queued
+	GCPauseP99Ms        *float64 `json:"gc_pause_p99_ms"`        // of captest, over the run; nil: it never collected
+	Warnings            []string `json:"warnings,omitempty"`     // what lowers the figures without making them wrong
 }
 
 // Capacity is the answer. Confirmed: the largest throughput seen to hold every limit; Refuted: the smallest load that broke one.
@@ -166,6 +168,7 @@ type Trial struct {
 	Verdict           string   `json:"verdict"`
 	Reasons           []string `json:"reasons,omitempty"`
 	ResolutionPercent *float64 `json:"resolution_percent"`
+	OtherWorkPercent  *float64 `json:"other_work_percent"` // of the machine, by what was neither captest nor the target, warm-up included
 }
 
 // Latency in ms; N says how many requests stand behind it.
