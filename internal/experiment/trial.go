@@ -51,6 +51,7 @@ type trialEnd struct {
 
 // trial holds one load and says what came of it. The error is ErrInterrupted, the target's crash, or the engine's own.
 func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, trialEnd, error) {
+	x.forecastPorts(x.expected(s))
 	index := x.trials
 	x.trials++
 	planned := s.warm + s.measured
