@@ -165,7 +165,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 	}
 	p.Recovery, p.Undecided = recoveryNotes(r), undecided(r)
 	if c, ok := curveOf(r); ok {
-		p.Curve = &curveView{c.throughputSVG(), c.latencySVG(), c.closed && !math.IsNaN(c.knee) && !math.IsNaN(c.top)}
+		p.Curve = &curveView{c.throughputSVG(), c.latencySVG(), c.bounded()}
 	}
 	if b := r.Baseline; b != nil {
 		p.Tables["baseline"] = baselineTable(b)
@@ -219,6 +219,15 @@ func (p *page) method(r *record.Result) {
 	}
 	if finite(c.Concurrency.Knee) {
 		p.Method = append(p.Method, "Waiting must begin at "+digits3(*c.Concurrency.Knee)+" users: R(1) · Xmax, the knee.")
+	}
+	if line := curveLine(r); line != "" {
+		p.Method = append(p.Method, "Shape of the curve: "+line+".")
+		if k := c.Curve; k.Sentence != "" && k.Refused != "" {
+			p.Method = append(p.Method, strings.ToUpper(k.Refused[:1])+k.Refused[1:]+".")
+		}
+		for _, w := range c.Curve.Warnings {
+			p.Method = append(p.Method, "The curve is to be read with care: "+w+".")
+		}
 	}
 	if finite(c.IntervalPercent) {
 		p.Method = append(p.Method, "Confirmed and refuted are "+percent(*c.IntervalPercent)+" apart.")

@@ -50,3 +50,37 @@ func TestNothingRemarkableIsNotRemarked(t *testing.T) {
 		t.Errorf("remarked: %+v", f)
 	}
 }
+
+func TestCurveIsTold(t *testing.T) {
+	_, r := healthy(t)
+	shape := "hard bound"
+	r.Capacity.Curve = &record.Curve{
+		Shape: &shape, Sentence: "throughput rises with the users to a corner and stays at 7.5/s: one resource is full", ErrorPercent: ref(2), Levels: 6,
+		Refused: "no scalability law: it would be invented", Warnings: []string{"no level of one user"},
+	}
+	page, out := rendered(t, nil, r), text(t, r, TextOptions{Width: 200})
+	for _, want := range []string{"stays at 7.5/s: one resource is full, within 2 % over 6 levels"} {
+		if !strings.Contains(page, want) || !strings.Contains(out, want) {
+			t.Errorf("not told: %q\n%s", want, out)
+		}
+	}
+	for _, want := range []string{"No scalability law: it would be invented.", "read with care: no level of one user"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	r.Capacity.Curve = &record.Curve{Refused: "no scalability law: 5 levels are fit to choose a model by, and 6 are needed"}
+	if out := text(t, r, TextOptions{Width: 200}); !strings.Contains(out, "5 levels are fit") {
+		t.Errorf("a refusal is not told:\n%s", out)
+	}
+}
+
+func TestOtherWorkIsTold(t *testing.T) {
+	_, r := healthy(t)
+	r.Validity.Warnings = []string{"other work took 31 % of the machine during 3 of 8 trials: figures are lower than the machine can do"}
+	r.Trials[0].OtherWorkPercent, r.Trials[1].OtherWorkPercent = ref(2), ref(31)
+	page, out := rendered(t, nil, r), text(t, r, TextOptions{Width: 200})
+	if !strings.Contains(out, "! other work took 31 %") || !strings.Contains(page, "<li>other work took 31 %") || !strings.Contains(page, "31 % of its cores, over 2 trials") {
+		t.Errorf("other work is not told:\n%s", out)
+	}
+}

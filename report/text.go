@@ -186,8 +186,13 @@ func (t *terminal) method(r *record.Result) {
 	if finite(c.PerSecond.Confirmed) || finite(c.PerSecond.Refuted) { // otherwise the answer has the note already
 		text = join(text, "; ", c.Note)
 	}
-	if text != "" {
-		t.wrapped("  ", text, "dim")
+	line := curveLine(r)
+	for _, x := range []string{text, line} {
+		if x != "" {
+			t.wrapped("  ", x, "dim")
+		}
+	}
+	if text != "" || line != "" {
 		fmt.Fprintln(t.w)
 	}
 }

@@ -20,10 +20,16 @@ const (
 	C3 = "C3"
 )
 
-// Explain fills the result's Ceilings, Findings and the measured side of its Baseline.
+// planCapacity is RunInfo.Plan of a run that looked for the capacity.
+const planCapacity = "capacity"
+
+// Explain fills the result's Ceilings, Findings, the curve of its Capacity and the measured side of its Baseline.
 func Explain(run *record.Run, res *record.Result) {
 	res.Ceilings, res.Findings = []record.Ceiling{}, []record.Finding{}
 	compare(run, res)
+	if res.Run.Plan == planCapacity {
+		res.Capacity.Curve = curve(run, res)
+	}
 	best := bestTrial(res.Trials)
 	if best == nil {
 		return

@@ -120,6 +120,7 @@ type Capacity struct {
 	MeanHalfMs        *float64 `json:"mean_half_ms,omitempty"`     // its 95 % half-width, by batch means
 	NoisyTarget       bool     `json:"noisy_target,omitempty"`     // loads held and did not in no clear order
 	GeneratorLimit    string   `json:"generator_limit,omitempty"`  // the load at which captest was the limit
+	Curve             *Curve   `json:"curve"`                      // nil: fewer than two closed levels
 }
 
 // Kinds of capacity.

@@ -151,12 +151,13 @@ func (v *view) best() float64 {
 	return x
 }
 
-// Knee is N* = R(1)·Xmax, in users: where the optimistic bounds X ≤ N/R(1) and X ≤ Xmax cross, so where waiting must begin.
-// Source: Denning & Buzen 1978; measurement 1.2. ok is false without a level of one user.
+// Knee is N* = R(1)·Xmax, in users: where the optimistic bounds X ≤ N/R(1) and X ≤ Xmax cross, so where waiting must begin. R(1) is
+// a whole journey, which by Little's law is 1/X(1); response times are of requests. Source: Denning & Buzen 1978; measurement 1.2.
+// ok is false without a level of one user.
 func Knee(trials []Trial) (n float64, ok bool) {
 	v := Plan{}.view(trials)
-	if t := v.one(); t != nil && t.Window.OK > 0 {
-		n = t.Window.MeanMs / 1000 * v.best()
+	if t := v.one(); t != nil && t.Window.OK > 0 && t.Window.Seconds > 0 {
+		n = v.best() * t.Window.Seconds / max(t.Window.Completed, t.Window.OK)
 	}
 	return n, n > 0
 }
