@@ -59,7 +59,7 @@ func TestCurveIsTold(t *testing.T) {
 		Refused: "no scalability law: it would be invented", Warnings: []string{"no level of one user"},
 	}
 	page, out := rendered(t, nil, r), text(t, r, TextOptions{Width: 200})
-	for _, want := range []string{"stays at 7.5/s: one resource is full, within 2 % over 6 levels"} {
+	for _, want := range []string{"stays at 7.5/s: one resource is full, within 2.0 % over 6 levels"} {
 		if !strings.Contains(page, want) || !strings.Contains(out, want) {
 			t.Errorf("not told: %q\n%s", want, out)
 		}
@@ -80,7 +80,7 @@ func TestOtherWorkIsTold(t *testing.T) {
 	r.Validity.Warnings = []string{"other work took 31 % of the machine during 3 of 8 trials: figures are lower than the machine can do"}
 	r.Trials[0].OtherWorkPercent, r.Trials[1].OtherWorkPercent = ref(2), ref(31)
 	page, out := rendered(t, nil, r), text(t, r, TextOptions{Width: 200})
-	if !strings.Contains(out, "! other work took 31 %") || !strings.Contains(page, "<li>other work took 31 %") || !strings.Contains(page, "31 % of its cores, over 2 trials") {
+	if !strings.Contains(out, "! other work took 31 %") || !strings.Contains(page, "<li>other work took 31 %") || !strings.Contains(page, "31.0 % of its cores, over 2 trials") {
 		t.Errorf("other work is not told:\n%s", out)
 	}
 }

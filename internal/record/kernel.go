@@ -9,7 +9,6 @@ type kernelWatch struct {
 	cpu     counter
 	peak    map[string]map[string]int // "" for the service's own port, else a peer → TCP state → most sockets
 	last    ProcessReading            // latest good one
-	before  *float64                  // descriptors
 	anyLoad bool
 }
 
@@ -62,8 +61,11 @@ func (w *kernelWatch) read(p *ProcessReading) {
 		to **float64
 		v  *float64
 	}{
-		{&w.out.FDsPeak, p.FDs}, {&w.out.AcceptQueuePeak, p.AcceptQueue}, {&w.out.TimeWaitCallersPeak, p.TimeWaitCallers},
-		{&w.out.BusiestThreadPeakPercent, p.BusiestThreadPercent}, {&w.out.RSSPeakBytes, p.RSSBytes},
+		{&w.out.FDsPeak, p.FDs},
+		{&w.out.AcceptQueuePeak, p.AcceptQueue},
+		{&w.out.TimeWaitCallersPeak, p.TimeWaitCallers},
+		{&w.out.BusiestThreadPeakPercent, p.BusiestThreadPercent},
+		{&w.out.RSSPeakBytes, p.RSSBytes},
 	} {
 		if x.v != nil {
 			*x.to = larger(*x.to, *x.v)
