@@ -29,11 +29,11 @@ func (l *leveller) level(users int, perSecond, failed float64, verdict string, r
 	}
 	load := record.Load{Users: users}
 	event(record.EventTrialStart, record.TrialStart{Phase: "ramp", Load: load})
-	for i := range 32 {
+	for i := range 40 {
 		x := perSecond * (1 + 0.01*l.rng.NormFloat64())
-		warm := i < 2
+		warm := i < 10
 		if warm {
-			x /= 3 // must not count
+			x /= 10 // must not count
 		}
 		n := uint64(100*x + 0.5)
 		bad := uint64(failed * float64(n))

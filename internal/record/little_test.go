@@ -42,6 +42,10 @@ func TestLittlesLaw(t *testing.T) {
 			f[3] = frameOf(3, -1, false, Load{}, 20, 0, 1800)
 			f[3].InFlightMean = 20 * 0.9
 		}, false, false},
+		"counted wrongly, and drained": {func(f []Frame) {
+			f[2].InFlightMean, f[2].InFlight = 30, 5
+			f[3] = frameOf(3, -1, false, Load{}, 5, 0, 100)
+		}, true, false},
 		"never at rest":     {func(f []Frame) { f[0].InFlight, f[2].InFlightMean = 3, 30 }, false, false},
 		"never seen to end": {func(f []Frame) { f[2].InFlightMean, f[2].InFlight, f[3].InFlight = 30, 20, 20 }, false, true},
 		"few requests": {func(f []Frame) {
