@@ -40,6 +40,9 @@ func answerOf(r *record.Result) answer {
 		a.Facts = append(a.Facts, recoveryFact(r))
 	}
 	a.Facts = append(a.Facts, connectionsFact(r))
+	if f, ok := socketsFact(r); ok {
+		a.Facts = append(a.Facts, f)
+	}
 	if r.Baseline != nil {
 		a.Facts = append(a.Facts, baselineFact(r.Baseline))
 	}

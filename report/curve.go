@@ -93,6 +93,9 @@ func (c curve) plot(title string, top float64, unit string) (d *drawing, x, y fu
 	return d, x, y
 }
 
+// bounded says whether the asymptotic bounds are known.
+func (c curve) bounded() bool { return c.closed && c.knee > 0 && c.top > 0 } // NaN is neither
+
 // throughputSVG draws goodput against load, with the bound no closed system can beat: N/R(1) up to the knee, then Xmax
 // (Denning & Buzen 1978).
 func (c curve) throughputSVG() template.HTML {
@@ -101,7 +104,7 @@ func (c curve) throughputSVG() template.HTML {
 		top = max(top, p.good)
 	}
 	d, x, y := c.plot(c.describe(), top*1.12, "/s")
-	if c.closed && !math.IsNaN(c.knee) && !math.IsNaN(c.top) && c.knee > 0 {
+	if c.bounded() {
 		var xs, ys []float64
 		lo, hi := c.points[0].load, c.points[len(c.points)-1].load
 		for i := range 61 {
@@ -118,6 +121,8 @@ func (c curve) throughputSVG() template.HTML {
 	return d.html()
 }
 
+// latencySVG draws response times against load, with the bound no closed system can beat: R(1) up to the knee, then N/Xmax (Denning
+// & Buzen 1978).
 func (c curve) latencySVG() template.HTML {
 	top := 0.0
 	for _, p := range c.points {
@@ -128,6 +133,15 @@ func (c curve) latencySVG() template.HTML {
 		}
 	}
 	d, x, y := c.plot(fmt.Sprintf("Response time against load: at most %s. The trials table has every number.", millis(top)), top*1.05, "ms")
+	if c.bounded() {
+		var xs, ys []float64
+		lo, hi := c.points[0].load, c.points[len(c.points)-1].load
+		for i := range 61 {
+			n := lo * math.Pow(hi/lo, float64(i)/60)
+			xs, ys = append(xs, x(n)), append(ys, y(min(top*1.05, 1000*max(c.knee, n)/c.top)))
+		}
+		d.path(xs, ys, "c4", true)
+	}
 	c.draw(d, x, y, func(p point) float64 { return p.p95 }, "c3", true)
 	c.draw(d, x, y, func(p point) float64 { return p.mean }, "c1", false)
 	return d.html()

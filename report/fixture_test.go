@@ -281,7 +281,7 @@ func fixed(t testing.TB) (*record.Run, *record.Result) {
 		m.second("fixed", 0, 20, false, float64(n), 2600, i == 0)
 		f := &m.run.Frames[len(m.run.Frames)-1]
 		if i == 13 {
-			n, f.Seconds = 2, 0.2
+			n, f.Seconds, f.InFlight = 2, 0.2, 0
 		}
 		h := record.NewHistogram()
 		for range n {

@@ -71,6 +71,7 @@ type page struct {
 	Answer    answer
 	Exit      string
 	Notices   []notice
+	Warnings  []string
 	Limits    []limitRow
 	Findings  []findingRow
 	Tables    map[string]table
@@ -137,7 +138,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		R: r, Target: targetName(r), Answer: answerOf(r), Status: statusLine(r),
 		Title: strings.ToUpper(orElse(r.Verdict, unknown)) + " · " + r.Run.Scenario + " → " + targetName(r),
 		Style: template.CSS(uplotCSS + pageCSS), Scripts: []template.JS{template.JS(uplotJS), template.JS(pageJS)}, //nolint:gosec // our own files
-		Tables: map[string]table{}, Notices: pageNotices(r),
+		Tables: map[string]table{}, Notices: pageNotices(r), Warnings: warnings(r),
 	}
 	p.Policy = policy(string(p.Style), uplotJS, pageJS)
 	if !r.Run.Started.IsZero() {
@@ -161,12 +162,12 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		}
 		p.Findings = append(p.Findings, row)
 	}
-	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
+	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), socketsTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
 		p.Tables[t.ID] = t
 	}
 	p.Recovery, p.Undecided = recoveryNotes(r), undecided(r)
 	if c, ok := curveOf(r); ok {
-		p.Curve = &curveView{c.throughputSVG(), c.latencySVG(), c.closed && !math.IsNaN(c.knee) && !math.IsNaN(c.top)}
+		p.Curve = &curveView{c.throughputSVG(), c.latencySVG(), c.bounded()}
 	}
 	if b := r.Baseline; b != nil {
 		p.Tables["baseline"] = baselineTable(b)
@@ -221,6 +222,15 @@ func (p *page) method(r *record.Result) {
 	if finite(c.Concurrency.Knee) {
 		p.Method = append(p.Method, "Waiting must begin at "+digits3(*c.Concurrency.Knee)+" users: R(1) · Xmax, the knee.")
 	}
+	if line := curveLine(r); line != "" {
+		p.Method = append(p.Method, "Shape of the curve: "+line+".")
+		if k := c.Curve; k.Sentence != "" && k.Refused != "" {
+			p.Method = append(p.Method, strings.ToUpper(k.Refused[:1])+k.Refused[1:]+".")
+		}
+		for _, w := range c.Curve.Warnings {
+			p.Method = append(p.Method, "The curve is to be read with care: "+w+".")
+		}
+	}
 	if finite(c.IntervalPercent) {
 		p.Method = append(p.Method, "Confirmed and refuted are "+percent(*c.IntervalPercent)+" apart.")
 	}
@@ -274,7 +284,24 @@ func (p *page) environment(r *record.Result) {
 		{"Numbers are about the target", yes},
 		{"Schedule lag p99", opt(v.ScheduleLagP99Ms, millis, unknown+" (a closed load has no schedule)")},
 		{"captest's own CPU under load", opt(v.GeneratorCPUPercent, func(x float64) string { return percent(x) + " of one core" }, unknown)},
+		{"captest's own garbage collection, pauses' p99", opt(v.GCPauseP99Ms, millis, "none")},
+		{"Wait for a connection within captest, p99", opt(v.ConnectionWaitP99Ms, millis, unknown)},
+		{"Other work on the machine", otherWork(r)},
 	}
+}
+
+// otherWork is the range over the trials of what was neither captest nor the target.
+func otherWork(r *record.Result) string {
+	least, most, n := math.Inf(1), 0.0, 0
+	for _, t := range r.Trials {
+		if finite(t.OtherWorkPercent) {
+			least, most, n = min(least, *t.OtherWorkPercent), max(most, *t.OtherWorkPercent), n+1
+		}
+	}
+	if n == 0 {
+		return unknown + " (the target runs elsewhere, or was not to be seen)"
+	}
+	return percent(least) + " to " + percent(most) + " of its cores, over " + plural(uint64(n), "trial", "trials")
 }
 
 // diagrams draws everything over time and hands the same numbers to the script.

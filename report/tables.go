@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -297,30 +296,6 @@ func downstreamTable(r *record.Result) table {
 			t.add(plainCells(service+" → "+to, opt(d.Opened, number, dash), opt(d.Requests, number, dash), opt(d.OpenedPerRequest, digits3, dash),
 				opt(d.PeakInUse, number, dash), opt(d.PoolWaitMs, millis, dash), opt(d.MeanMs, millis, dash))...)
 		}
-	}
-	return t
-}
-
-func servicesTable(r *record.Result) table {
-	t := table{
-		ID: "services", Title: "Descriptors of the target", Caption: "Open file descriptors of each service, and how often its metrics could not be read.",
-		Columns: []column{
-			{Head: "service"},
-			{Head: "before", Number: true},
-			{Head: "peak", Number: true},
-			{Head: "after", Number: true},
-			{Head: "allowed", Number: true},
-			{Head: "scrapes failed", Number: true},
-		},
-	}
-	for _, service := range sortedKeys(r.Connections.Target) {
-		c := r.Connections.Target[service]
-		row := plainCells(service, opt(c.OpenFDsBefore, number, dash), opt(c.OpenFDsPeak, number, dash), opt(c.OpenFDsAfter, number, dash),
-			opt(c.MaxFDs, number, dash), fmt.Sprintf("%d of %d", c.ScrapesFailed, c.Scrapes))
-		if c.ScrapesFailed > 0 {
-			row[5].Tone = "bad"
-		}
-		t.add(row...)
 	}
 	return t
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -121,19 +122,23 @@ func targetName(r *record.Result) string {
 
 // warnings are always printed: they are what a reader would want to have known before believing a number.
 func (t *terminal) warnings(r *record.Result) {
-	for i, w := range r.Warnings {
+	all := warnings(r)
+	for i, w := range all {
 		if i == rowsMax {
-			w = fmt.Sprintf("%d more warnings in run.json", len(r.Warnings)-i)
+			w = fmt.Sprintf("%d more warnings in run.json", len(all)-i)
 		}
 		t.wrapped(t.paint("! ", "bad", true), w, "")
 		if i == rowsMax {
 			break
 		}
 	}
-	if len(r.Warnings) > 0 {
+	if len(all) > 0 {
 		fmt.Fprintln(t.w)
 	}
 }
+
+// warnings of the validity come first: they are about every number.
+func warnings(r *record.Result) []string { return slices.Concat(r.Validity.Warnings, r.Warnings) }
 
 // stateNotices say, right under the verdict, what limits how far any number here may be believed.
 func stateNotices(r *record.Result) []string {
@@ -182,8 +187,13 @@ func (t *terminal) method(r *record.Result) {
 	if finite(c.PerSecond.Confirmed) || finite(c.PerSecond.Refuted) { // otherwise the answer has the note already
 		text = join(text, "; ", c.Note)
 	}
-	if text != "" {
-		t.wrapped("  ", text, "dim")
+	line := curveLine(r)
+	for _, x := range []string{text, line} {
+		if x != "" {
+			t.wrapped("  ", x, "dim")
+		}
+	}
+	if text != "" || line != "" {
 		fmt.Fprintln(t.w)
 	}
 }

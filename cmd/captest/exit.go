@@ -51,12 +51,15 @@ func exitCode(err error) int {
 		own         *exitError
 		refused     *targets.RefusedError
 		unreachable *experiment.UnreachableError
+		descriptors *experiment.DescriptorError
 	)
 	switch {
 	case errors.As(err, &refused):
 		return gate.ExitRefused
 	case errors.As(err, &unreachable):
 		return gate.ExitUnreachable
+	case errors.As(err, &descriptors):
+		return gate.ExitConfig
 	case errors.As(err, &own):
 		return own.code
 	case errors.Is(err, experiment.ErrInterrupted):

@@ -184,7 +184,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
 		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: fixed, Baseline: baseline,
-		Restart: restart,
+		Restart: restart, Own: experiment.OwnNow(len(sources)),
 	})
 	closeScreen()
 	stopBackground()

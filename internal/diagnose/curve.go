@@ -1,112 +1,158 @@
 package diagnose
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"math"
+	"strings"
 
 	"github.com/captest/captest/internal/queueing"
+	"github.com/captest/captest/internal/record"
 )
 
-// curveRemarks say what the curve of throughput over users is by itself, and whether the resources that were measured explain
-// it.
-func (s *sight) curveRemarks() []string {
-	var out []string
-	if text := s.law(); text != "" {
-		out = append(out, text)
-	}
-	if text := s.missing(); text != "" {
-		out = append(out, text)
-	}
-	return out
-}
+// unevenWork: levels that shared the machine with other work to a degree that differs by so much (percent of the machine) are
+// hardly of one system.
+const unevenWork = 15
 
-// law compares models of X(N). With fewer levels than a choice needs there is nothing to say.
-func (s *sight) law() string {
-	levels := s.levels()
-	if len(levels) < fewestLevels {
-		return ""
+// curve is the model of throughput over users that the closed levels support, or why there is none. nil without two levels.
+func curve(run *record.Run, res *record.Result) *record.Curve {
+	levels, uneven := curveLevels(run, res)
+	if len(levels) < 2 {
+		return nil
 	}
-	choice, err := queueing.Choose(levels, s.run.Info.Seed)
+	c := &record.Curve{Levels: len(levels), Candidates: []record.CurveCandidate{}, Warnings: []string{}}
+	choice, err := queueing.Choose(levels, run.Info.Seed)
 	if err != nil {
-		return ""
+		refuse(c, err)
+		return c
 	}
-	if r := choice.Refusal; r != nil {
-		return "By its curve: " + r.Sentence + "."
+	c.Levels -= len(choice.Left)
+	c.Warnings = append(c.Warnings, choice.Warnings...)
+	if uneven {
+		c.Warnings = append(c.Warnings, "other work on the machine took more of it at some levels than at others")
+	}
+	for _, x := range choice.Candidates {
+		c.Candidates = append(c.Candidates, record.CurveCandidate{Shape: string(x.Shape), AICc: finiteOr(x.AICc), ErrorPercent: finiteOr(100 * x.Error)})
+	}
+	if choice.Refusal != nil {
+		refuse(c, choice.Refusal)
+	}
+	best := choice.Best
+	if best.Shape == "" {
+		return c
+	}
+	shape := string(best.Shape)
+	c.Shape, c.CeilingPerSecond, c.ErrorPercent = &shape, finiteOr(best.Ceiling), finiteOr(100*best.Error)
+	if best.Single > 0 {
+		c.SingleMs = finiteOr(1000 * best.Single)
+	}
+	if best.Servers > 0 {
+		servers := best.Servers
+		c.Servers, c.DemandMs = &servers, finiteOr(1000*best.Demand)
 	}
 	if u := choice.USL; u != nil {
-		return fmt.Sprintf("By its curve: a universal scalability law with contention %.3g and coherency %.3g fits best.", u.Sigma.Value, u.Kappa.Value)
+		c.Sigma, c.Kappa, c.LambdaPerSecond = interval(u.Sigma), interval(u.Kappa), interval(u.Lambda)
+		c.PeakUsers, c.Peaked = interval(u.Peak), u.Peaked
 	}
-	return ""
+	c.Sentence = sentence(c, best)
+	return c
 }
 
-// fewestLevels are what a choice between models needs; a quick run has fewer.
-const fewestLevels = 6
-
-// batch is how long the pieces are that a level's noise is taken from, in seconds.
-const batch = 2
-
-// levels are the closed loads with their goodput in batches.
-func (s *sight) levels() []queueing.Level {
-	var out []queueing.Level
-	for i := range s.res.Trials {
-		t := &s.res.Trials[i]
-		if t.Load.Users < 1 || pressing(t.Phase) || t.Verdict == verdictInvalid || t.GoodputPerSecond <= 0 {
-			continue
-		}
-		l := queueing.Level{Users: float64(t.Load.Users), PerSecond: s.batches(i)}
-		if t.ErrorPercent != nil {
-			l.ErrorRatio = min(1, max(0, *t.ErrorPercent/100))
-		}
-		if len(l.PerSecond) < 2 {
-			l.PerSecond = []float64{t.GoodputPerSecond}
-		}
-		out = append(out, l)
+// refuse keeps the sentence and the next step.
+func refuse(c *record.Curve, err error) {
+	c.Refused = err.Error()
+	var r *queueing.Refusal
+	if errors.As(err, &r) {
+		c.Reason, c.Next = string(r.Reason), r.Next
 	}
-	return out
 }
 
-// batches are a trial's goodput in pieces of equal length, 1/s; what is left over at the end is not among them.
-func (s *sight) batches(trial int) []float64 {
-	var out []float64
-	ok, seconds := 0.0, 0.0
-	for i := range s.run.Frames {
-		f := &s.run.Frames[i]
-		if f.Trial != trial || f.Warmup {
-			continue
+// sentence says what the best shape means, in one line.
+func sentence(c *record.Curve, best queueing.Candidate) string {
+	ceiling := fmt.Sprintf("%.3g/s", best.Ceiling)
+	switch best.Shape {
+	case queueing.HardBound:
+		return "throughput rises with the users to a corner and stays at " + ceiling + ": one resource is full"
+	case queueing.ServerStation:
+		return fmt.Sprintf("throughput is that of a station of about %d servers at %.3g ms a request: at most %s", best.Servers, 1000*best.Demand, ceiling)
+	case queueing.Amdahl:
+		if math.IsInf(best.Ceiling, 1) {
+			return "throughput grows in proportion to the users: nothing limits it yet"
 		}
-		n := 0.0
-		for j, name := range sorted(f.Steps) {
-			if x := f.Steps[name]; x != nil && (j == 0 || float64(x.OK) < n) {
-				n = float64(x.OK) // a journey is done when its rarest step is
+		return "throughput is limited by a part that serves one request at a time: at most " + ceiling
+	default:
+		if c.Peaked {
+			return fmt.Sprintf("throughput has its peak of %s at about %.3g users and falls beyond (scalability law)", ceiling, c.PeakUsers.Value)
+		}
+		return "each user costs the others a little (scalability law); no peak of throughput lies within the loads measured"
+	}
+}
+
+// curveLevels are the closed levels with the goodput of each of their seconds. Of a level measured twice the later valid one counts.
+func curveLevels(run *record.Run, res *record.Result) (levels []queueing.Level, uneven bool) {
+	batches := map[int][]float64{}
+	for i := range run.Frames {
+		f := &run.Frames[i]
+		if f.Warmup || f.Trial < 0 || f.Seconds < 0.9 {
+			continue // the short frames at a trial's ends would be noise
+		}
+		ok := 0.0
+		for _, s := range f.Steps {
+			if s != nil {
+				ok += float64(s.OK)
 			}
 		}
-		ok, seconds = ok+n, seconds+f.Seconds
-		if seconds >= batch-0.05 {
-			out = append(out, ok/seconds)
-			ok, seconds = 0, 0
+		batches[f.Trial] = append(batches[f.Trial], ok/f.Seconds)
+	}
+	at := map[int]int{} // users → index into levels
+	least, most := math.Inf(1), 0.0
+	for i := range res.Trials {
+		t := &res.Trials[i]
+		if t.Load.Users <= 0 || t.N == 0 || t.GoodputPerSecond <= 0 || len(batches[i]) == 0 || !closedLevel(t.Phase) {
+			continue
+		}
+		l := queueing.Level{Users: float64(t.Load.Users), PerSecond: batches[i]}
+		if t.ErrorPercent != nil {
+			l.ErrorRatio = *t.ErrorPercent / 100
+		}
+		if t.Verdict == "invalid" {
+			if strings.Contains(strings.Join(t.Reasons, "; "), "ended early") {
+				continue
+			}
+			l.Flaw = queueing.GeneratorLimited
+		}
+		if t.OtherWorkPercent != nil {
+			least, most = min(least, *t.OtherWorkPercent), max(most, *t.OtherWorkPercent)
+		}
+		k, again := at[t.Load.Users]
+		switch {
+		case !again:
+			at[t.Load.Users] = len(levels)
+			levels = append(levels, l)
+		case l.Flaw == queueing.Sound || levels[k].Flaw != queueing.Sound:
+			levels[k] = l
 		}
 	}
+	return levels, most-least > unevenWork
+}
+
+func closedLevel(phase string) bool {
+	return phase == "baseline" || phase == "ramp" || phase == "level"
+}
+
+func interval(i queueing.Interval) *record.CurveInterval {
+	if math.IsInf(i.Value, 0) || math.IsNaN(i.Value) {
+		return nil
+	}
+	out := &record.CurveInterval{Low: i.Low, Value: i.Value}
+	out.High = finiteOr(i.High)
 	return out
 }
 
-// missing is the test for a resource that was not measured: the network of those that were gives more than was reached, by
-// more than predictions are off.
-func (s *sight) missing() string {
-	users := s.best.Load.Users
-	if users < 1 || users > mostUsers {
-		return ""
+// finiteOr is nil, unknown, for what is not a finite number.
+func finiteOr(v float64) *float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return nil
 	}
-	sys := s.system()
-	if !slices.ContainsFunc(sys.Resources, func(r queueing.Resource) bool { return !r.Overlaps }) {
-		return ""
-	}
-	o, err := sys.Outlook(users)
-	if err != nil || !finite(o.Throughput.Low) {
-		return ""
-	}
-	least := o.Throughput.Low * (1 - queueing.ModelError)
-	if s.best.GoodputPerSecond >= least || o.Limit.Resource == queueing.Uninstrumented {
-		return ""
-	}
-	return fmt.Sprintf("The resources measured would carry at least %.3g/s with %d users, and %.3g/s were reached: journeys spend time somewhere that shows no metrics.", least, users, s.best.GoodputPerSecond)
+	return &v
 }

@@ -40,17 +40,25 @@ var causes = []func(*sight) []claim{
 	leaked, abandoned, churn,
 }
 
-// Explain fills the result's Ceilings, Findings and the measured side of its Baseline.
+// planCapacity is RunInfo.Plan of a run that looked for the capacity.
+const planCapacity = "capacity"
+
+// Explain fills the result's Ceilings, Findings, the curve of its Capacity and the measured side of its Baseline.
 func Explain(run *record.Run, res *record.Result) {
 	res.Ceilings, res.Findings, res.Remarks = []record.Ceiling{}, []record.Finding{}, []string{}
 	compare(run, res)
+	if res.Run.Plan == planCapacity {
+		res.Capacity.Curve = curve(run, res)
+	}
 	s := look(run, res)
 	if s.best == nil {
 		return
 	}
 	res.Ceilings = s.ceilings()
 	res.Remarks = append(res.Remarks, s.hashRemarks(res.Baseline)...)
-	res.Remarks = append(res.Remarks, s.curveRemarks()...)
+	if text := s.missing(); text != "" {
+		res.Remarks = append(res.Remarks, text)
+	}
 	for _, c := range s.findings() {
 		res.Findings = append(res.Findings, c.Finding)
 	}

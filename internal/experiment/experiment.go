@@ -35,6 +35,7 @@ type Config struct {
 	Clock    record.Clock
 	Control  *Control
 	Effort   Effort
+	Own      Own               // what captest has for connections; zero: unknown
 	Seed     uint64            // of the open loads' arrivals
 	Arrivals schedule.Arrivals // how they come; "" is slotted
 	Fixed    *Fixed            // nil runs the capacity plan
@@ -72,6 +73,8 @@ type experiment struct {
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
+	portsTold     bool     // a warning of ports has been given
+	disturbed     bool     // the screen has been told of other work on the machine
 }
 
 // Run carries the whole plan out and returns when the target is quiet again. ErrInterrupted and *UnreachableError and
@@ -104,6 +107,9 @@ func Run(ctx context.Context, c Config) error {
 
 func (x *experiment) run(ctx context.Context) error {
 	x.phase("preflight", "is the target there?", 2*time.Second)
+	if err := x.forecastDescriptors(); err != nil {
+		return err
+	}
 	if err := x.reach(ctx); err != nil {
 		return err
 	}

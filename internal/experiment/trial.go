@@ -9,6 +9,7 @@ import (
 
 	"github.com/captest/captest/internal/drive"
 	"github.com/captest/captest/internal/experiment/search"
+	"github.com/captest/captest/internal/observe"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 )
@@ -50,6 +51,7 @@ type trialEnd struct {
 
 // trial holds one load and says what came of it. The error is ErrInterrupted, the target's crash, or the engine's own.
 func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, trialEnd, error) {
+	x.forecastPorts(x.expected(s))
 	index := x.trials
 	x.trials++
 	planned := s.warm + s.measured
@@ -78,6 +80,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 		x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Load: s.mark})
 	}
 	var bins []search.Bin
+	pauses := x.Observer.Pauses()
 	switch {
 	case s.action != nil:
 		bins = x.bins(tctx, done, s.measured)
@@ -92,17 +95,20 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	over()
 	sums := x.Recorder.Cut()
 	inFlight := x.Recorder.Snapshot().InFlight
+	pauses = x.Observer.Pauses().Since(pauses)
 	end := trialEnd{}
 	if s.action != nil {
 		w := x.figures(sums, bins, began)
+		w.PauseP99Ms, w.PausedMs = pauses.P99Ms(), pauses.LongerMs(x.waitAllowed(sums))
 		if errors.Is(context.Cause(tctx), errNext) {
 			w.Ended, w.Skipped = errNext.Error(), true
 		}
 		end.trial = x.plan.Judge(x.found, *s.action, w)
 		end.verdict, end.reasons = string(end.trial.Verdict.Outcome), end.trial.Verdict.Reasons
 	} else {
-		end = x.verdict(s, sums, began)
+		end = x.verdict(s, sums, pauses, began)
 	}
+	x.warnOfOtherWork(began)
 	if cause := context.Cause(tctx); cause != nil && !end.trial.Window.Skipped {
 		end.verdict, end.reasons = verdictInvalid, append(end.reasons, "ended early: "+cause.Error())
 		if exit := (*Exit)(nil); errors.As(cause, &exit) {
@@ -160,8 +166,8 @@ func (x *experiment) wait(ctx context.Context, done <-chan struct{}, d time.Dura
 }
 
 // verdict judges a trial against the limits. Order matters: a trial that is not about the target is never blamed on it.
-func (x *experiment) verdict(s trialSpec, sums record.TrialSums, began time.Duration) trialEnd {
-	if why := x.invalid(sums, began); why != "" {
+func (x *experiment) verdict(s trialSpec, sums record.TrialSums, pauses observe.Pauses, began time.Duration) trialEnd {
+	if why := x.invalid(sums, pauses, began); why != "" {
 		return trialEnd{verdict: verdictInvalid, reasons: []string{why}}
 	}
 	if sums.N == 0 {
@@ -202,7 +208,7 @@ func hasLoadLevel(limits []scenarios.Limit) bool {
 
 // invalid says why a trial's numbers would be about captest instead of the target; "" when they are about the target.
 // Thresholds: measurement 3.4. Lag counts in open loads only; below 5 ms it is the timer's and the scheduler's noise on a shared machine.
-func (x *experiment) invalid(sums record.TrialSums, began time.Duration) string {
+func (x *experiment) invalid(sums record.TrialSums, pauses observe.Pauses, began time.Duration) string {
 	if n := sums.Errors[record.ErrorLocal.String()]; n > 0 {
 		return fmt.Sprintf("captest ran out of its own descriptors or ports (%d requests)", n)
 	}
@@ -223,7 +229,18 @@ func (x *experiment) invalid(sums record.TrialSums, began time.Duration) string 
 	if cpu, ok := x.Observer.GeneratorCPU(began.Nanoseconds()); ok && cpu > generatorCPULimit*float64(x.progress.cores) {
 		return fmt.Sprintf("captest itself used %.0f %% CPU of %d cores", cpu, x.progress.cores)
 	}
-	return ""
+	allowed := x.waitAllowed(sums)
+	return search.Paused(pauses.P99Ms(), pauses.LongerMs(allowed), allowed, sums.Seconds)
+}
+
+// warnOfOtherWork tells the screen, once, that others keep the machine busy; the report has it of every trial.
+func (x *experiment) warnOfOtherWork(began time.Duration) {
+	share, ok := x.Observer.OtherWork(began.Seconds(), x.now().Seconds())
+	if !ok || share <= record.OtherWorkLimit || x.disturbed {
+		return
+	}
+	x.disturbed = true
+	x.progress.warn(fmt.Sprintf("other work takes %.0f %% of the machine: figures are lower than it can do", share))
 }
 
 // waitAllowed is how long, in ms, the slowest hundredth of the requests may have waited for a connection (dial and TLS apart) for

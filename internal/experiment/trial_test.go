@@ -33,7 +33,7 @@ func TestAWaitForConnectionsIsInvalid(t *testing.T) {
 		}
 		wait := x.allowed * 1.05
 		sums := record.TrialSums{N: 100, OK: 100, Seconds: 1, Response: h, Latency: h.Latency(), ConnWaitP99Ms: &wait}
-		if why := e.invalid(sums, 0); !strings.Contains(why, "waited for a connection") {
+		if why := e.invalid(sums, observe.Pauses{}, 0); !strings.Contains(why, "waited for a connection") {
 			t.Errorf("%s: a wait of %v ms is %q", name, wait, why)
 		}
 		if got := e.waitAllowed(sums); got < 0.95*x.allowed || got > 1.01*x.allowed {

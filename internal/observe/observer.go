@@ -39,6 +39,7 @@ type Observer struct {
 	mu    sync.Mutex
 	host  record.HostReading
 	procs map[string]record.ProcessReading // latest, by service
+	past  past
 }
 
 // New makes an Observer; Run starts it.
@@ -98,6 +99,7 @@ func (o *Observer) readHost() {
 	o.self.read(&h)
 	o.mu.Lock()
 	o.host = h
+	o.past.host(h)
 	o.mu.Unlock()
 	if o.c.Folder != nil {
 		o.c.Folder.Host(h)
@@ -118,6 +120,7 @@ func (o *Observer) readProcesses() {
 	}
 	o.mu.Lock()
 	o.procs = latest
+	o.past.processes(all)
 	o.mu.Unlock()
 }
 

@@ -272,7 +272,10 @@ func (p *processes) busiest(w *watched) *float64 {
 // countSockets sorts the service's sockets by who is at the other end and their state. A socket in TIME_WAIT stays with the end
 // that closed first and belongs to no process any more: those of the service's callers are counted by its port alone.
 func (p *processes) countSockets(w *watched, all []socket, inodes map[uint64]bool, r *record.ProcessReading) {
-	r.Inbound, r.Outbound = map[string]int{}, map[string]map[string]int{}
+	r.Inbound = map[string]int{}
+	if inodes != nil {
+		r.Outbound = map[string]map[string]int{}
+	}
 	callers := 0
 	defer func() { r.TimeWaitCallers = known(float64(callers)) }()
 	for _, s := range all {

@@ -129,8 +129,8 @@ type ProcessReading struct {
 
 	TimeWaitCallers *float64 `json:"time_wait_callers"` // sockets in TIME_WAIT at the callers' end: they closed first
 
-	Inbound  map[string]int            `json:"inbound,omitempty"`  // TCP state → sockets at the service's own port
-	Outbound map[string]map[string]int `json:"outbound,omitempty"` // service or "port N" → TCP state → sockets
+	Inbound  map[string]int            `json:"inbound,omitempty"` // TCP state → sockets at the service's own port
+	Outbound map[string]map[string]int `json:"outbound"`          // service or "port N" → TCP state → sockets; nil: too many descriptors to look at each
 }
 
 // NewEvent makes an event; data is the kind's own structure, nil for none. Trial is -1 when it belongs to none.

@@ -50,8 +50,7 @@ type merged struct {
 	steps             map[string]*mergedStep
 	response, service *Histogram
 	lag, connWait     *Histogram
-	late              *uint64 // nil: unknown
-	inFlightAtEnd     int
+	late              *uint64    // nil: unknown
 	counts            dispersion // of the frames' good completions
 }
 
@@ -73,7 +72,6 @@ func (m *merged) add(d *decoded) {
 	m.integral += d.InFlightMean * d.Seconds
 	m.dropped += d.Dropped
 	m.started += d.Started
-	m.inFlightAtEnd = d.InFlight
 	m.lag.Merge(d.lag)
 	m.connWait.Merge(d.connWait)
 	addKnown(&m.late, d.Late)

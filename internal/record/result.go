@@ -93,6 +93,8 @@ type Validity struct {
 	ScheduleLagP99Ms    *float64 `json:"schedule_lag_p99_ms"`
 	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"`  // mean over the load, of one core
 	ConnectionWaitP99Ms *float64 `json:"connection_wait_p99_ms"` // less dial and TLS, all trials: near 0, or captest queued
+	GCPauseP99Ms        *float64 `json:"gc_pause_p99_ms"`        // of captest, over the run; nil: it never collected
+	Warnings            []string `json:"warnings,omitempty"`     // what lowers the figures without making them wrong
 }
 
 // Capacity is the answer. Confirmed: the largest throughput seen to hold every limit; Refuted: the smallest load that broke one.
@@ -119,6 +121,7 @@ type Capacity struct {
 	MeanHalfMs        *float64 `json:"mean_half_ms,omitempty"`     // its 95 % half-width, by batch means
 	NoisyTarget       bool     `json:"noisy_target,omitempty"`     // loads held and did not in no clear order
 	GeneratorLimit    string   `json:"generator_limit,omitempty"`  // the load at which captest was the limit
+	Curve             *Curve   `json:"curve"`                      // nil: fewer than two closed levels
 }
 
 // Kinds of capacity.
@@ -167,6 +170,7 @@ type Trial struct {
 	Verdict           string   `json:"verdict"`
 	Reasons           []string `json:"reasons,omitempty"`
 	ResolutionPercent *float64 `json:"resolution_percent"`
+	OtherWorkPercent  *float64 `json:"other_work_percent"` // of the machine, by what was neither captest nor the target, warm-up included
 }
 
 // Latency in ms; N says how many requests stand behind it.
@@ -203,8 +207,9 @@ type Percentiles struct {
 
 // Connections of both sides.
 type Connections struct {
-	Client ClientConnections            `json:"client"`
-	Target map[string]TargetConnections `json:"target"`
+	Client          ClientConnections            `json:"client"`
+	Target          map[string]TargetConnections `json:"target"`
+	ListenOverflows *float64                     `json:"listen_overflows"` // during the run, this machine (network namespace)
 }
 
 // ClientConnections are captest's own.
@@ -246,7 +251,7 @@ type ClientTCP struct {
 	Lost          uint64      `json:"lost"`            // segments believed lost at the instant of a sample, all samples together
 }
 
-// TargetConnections are one service's, from its own metrics; nil is unknown.
+// TargetConnections are one service's, from its own metrics and, in Kernel, from the kernel; nil is unknown.
 type TargetConnections struct {
 	OpenFDsBefore *float64                         `json:"open_fds_before"`
 	OpenFDsPeak   *float64                         `json:"open_fds_peak"`
@@ -256,6 +261,38 @@ type TargetConnections struct {
 	Scrapes       int                              `json:"scrapes"`
 	Restarts      int                              `json:"restarts"` // later start times seen during the run
 	Downstream    map[string]DownstreamConnections `json:"downstream"`
+	Kernel        *KernelConnections               `json:"kernel"` // nil: it does not run on captest's machine, or not on Linux
+}
+
+// KernelConnections are one service's as the kernel of captest's own machine sees it, once a second or more rarely; sums are over
+// its processes. What is shorter than the time between two readings may have gone unseen.
+type KernelConnections struct {
+	Readings       int      `json:"readings"`
+	ReadingsFailed int      `json:"readings_failed"`
+	OutboundUnread int      `json:"outbound_unread"` // readings in which it had too many descriptors to look at each: Outbound's peaks are at least that
+	Processes      *float64 `json:"processes"`       // most at once
+
+	Inbound  map[string]Sockets            `json:"inbound"`  // TCP state → sockets at its own port
+	Outbound map[string]map[string]Sockets `json:"outbound"` // service or "port N" → TCP state → sockets it holds
+
+	AcceptQueuePeak      *float64 `json:"accept_queue_peak"` // connections that nobody had accepted yet
+	TimeWaitCallersPeak  *float64 `json:"time_wait_callers_peak"`
+	TimeWaitCallersAfter *float64 `json:"time_wait_callers_after"` // at the callers' end: they closed first
+
+	FDsBefore *float64 `json:"fds_before"`
+	FDsPeak   *float64 `json:"fds_peak"`
+	FDsAfter  *float64 `json:"fds_after"`
+	FDLimit   *float64 `json:"fd_limit"` // of the process with the lowest
+
+	BusiestThreadPeakPercent *float64 `json:"busiest_thread_peak_percent"` // of one core, between two readings
+	CPUSeconds               *float64 `json:"cpu_seconds"`                 // used during the run
+	RSSPeakBytes             *float64 `json:"rss_peak_bytes"`
+}
+
+// Sockets in one TCP state.
+type Sockets struct {
+	Peak  int  `json:"peak"`
+	After *int `json:"after"` // at the last reading after the load; nil: there was none
 }
 
 // DownstreamConnections are one service's connections to another.

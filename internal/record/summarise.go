@@ -29,9 +29,14 @@ func Summarise(run *Run) *Result {
 	}
 	s.fillCapacity(r)
 	s.fillValidity(&r.Validity)
+	s.checkLittle(r)
+	s.otherWork(r)
 	s.fillRunInfo(&r.Run)
 	s.warnOfChanges(r.Changes)
-	r.Connections = Connections{Client: clientConnections(run.Frames), Target: s.targetConnections()}
+	r.Connections = Connections{
+		Client: clientConnections(run.Frames), Target: s.targetConnections(), ListenOverflows: listenOverflows(run.Hosts),
+	}
+	s.targetKernel(r.Connections.Target)
 	if s.damaged > 0 {
 		s.warn("%d histograms in %s could not be decoded: latencies are incomplete", s.damaged, FramesFile)
 	}
@@ -47,21 +52,21 @@ func Summarise(run *Run) *Result {
 
 // summary is the work of one Summarise.
 type summary struct {
-	run           *Run
-	trials        map[int]*merged // warm-up left out
-	firstFrame    map[int]*Frame  // of a trial, warm-up included
-	startInFlight map[int]int     // in flight when a trial's measured part began
-	all           *merged         // every frame
-	measured      *merged         // every trial's measured frames
-	starts        map[int]trialStart
-	ends          map[int]TrialEnd
-	validity      *Validity
-	capacity      bool
-	end           *Event
-	endReason     string
-	damaged       int
-	clamped       uint64
-	warnings      []string
+	run        *Run
+	trials     map[int]*merged // warm-up left out
+	firstFrame map[int]*Frame  // of a trial, warm-up included
+	work       []frameWork     // of every frame
+	all        *merged         // every frame
+	measured   *merged         // every trial's measured frames
+	starts     map[int]trialStart
+	ends       map[int]TrialEnd
+	validity   *Validity
+	capacity   bool
+	end        *Event
+	endReason  string
+	damaged    int
+	clamped    uint64
+	warnings   []string
 }
 
 type trialStart struct {
@@ -80,8 +85,7 @@ func (s *summary) warn(format string, args ...any) {
 
 // frames merges every frame into the run, and the measured ones into their trials.
 func (s *summary) frames() {
-	s.firstFrame, s.startInFlight = map[int]*Frame{}, map[int]int{}
-	before := 0
+	s.firstFrame, s.work = map[int]*Frame{}, make([]frameWork, len(s.run.Frames))
 	for i := range s.run.Frames {
 		f := &s.run.Frames[i]
 		if f.Seconds < 0 || f.Trial >= mostTrials {
@@ -89,6 +93,7 @@ func (s *summary) frames() {
 			continue
 		}
 		d := decodeFrame(f)
+		s.work[i] = workOf(d)
 		s.damaged += d.damaged
 		s.clamped += f.Clamped
 		s.all.add(d)
@@ -99,14 +104,12 @@ func (s *summary) frames() {
 			if !f.Warmup {
 				if s.trials[f.Trial] == nil {
 					s.trials[f.Trial] = newMerged()
-					s.startInFlight[f.Trial] = before
 				}
 				s.trials[f.Trial].add(d)
 				s.trials[f.Trial].counts.add(f)
 				s.measured.add(d)
 			}
 		}
-		before = f.InFlight
 	}
 }
 
@@ -244,7 +247,6 @@ func (s *summary) buildTrial(i int) Trial {
 	if end := s.ends[i]; end.ResolutionPercent != nil {
 		t.ResolutionPercent = end.ResolutionPercent
 	}
-	s.checkLittle(i, m)
 	return t
 }
 
@@ -294,6 +296,11 @@ func (s *summary) fillValidity(v *Validity) {
 	}
 	if v.GeneratorCPUPercent == nil {
 		v.GeneratorCPUPercent = s.generatorCPU()
+	}
+	for _, h := range s.run.Hosts { // each is over the run so far
+		if h.GCPauseP99Ms != nil {
+			v.GCPauseP99Ms = h.GCPauseP99Ms
+		}
 	}
 }
 

@@ -242,23 +242,6 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-func TestLittlesLawCatchesLostRequests(t *testing.T) {
-	load := Load{Users: 10}
-	sound := &Run{Frames: []Frame{frameOf(0, 0, false, load, 100, 0, 100), frameOf(1, 0, false, load, 100, 0, 100)}}
-	if w := Summarise(sound).Warnings; len(w) != 0 {
-		t.Errorf("a sound run warns: %q", w)
-	}
-	lost := &Run{Frames: []Frame{frameOf(0, 0, false, load, 100, 0, 100), frameOf(1, 0, false, load, 100, 0, 100)}}
-	lost.Frames[1].InFlightMean = 30
-	if w := Summarise(lost).Warnings; len(w) != 1 || !strings.Contains(w[0], "Little") {
-		t.Errorf("twenty requests in flight that never ended go unnoticed: %q", w)
-	}
-	lost.Frames[1].InFlight = 300 // they are still there at the end, and may explain it
-	if w := Summarise(lost).Warnings; len(w) != 0 {
-		t.Errorf("requests that straddle the end are called a fault: %q", w)
-	}
-}
-
 func TestHostileRunsAreSummarised(t *testing.T) {
 	run := &Run{
 		Frames: []Frame{

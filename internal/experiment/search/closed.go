@@ -8,8 +8,8 @@ import "slices"
 const (
 	// flatGain: a doubling that brings less than this counts as none. Two in a row end the ramp, so that one noisy level cannot.
 	flatGain = 0.05
-	// maxUsers bounds the ramp: beyond it a closed load says nothing new about a service and much about the generator.
-	maxUsers = 1024
+	// MostUsers bounds the ramp: beyond it a closed load says nothing new about a service and much about the generator.
+	MostUsers = 1024
 	// hopelessErrors and hopelessExcess: beyond them more users only do harm.
 	hopelessErrors = 0.05
 	hopelessExcess = 4
@@ -108,7 +108,7 @@ func (v *view) nextDoubling() (users int, why string) {
 		return 0, rampLimit
 	case g(0) < flatGain && (g(1) < flatGain || w.MeanMs > queueing*v.quietMs()), w.MeanMs > 2*queueing*v.quietMs():
 		return 0, rampFlat
-	case last.Action.Users >= maxUsers:
+	case last.Action.Users >= MostUsers:
 		return 0, rampCap
 	}
 	return last.Action.Users * 2, ""
@@ -151,12 +151,13 @@ func (v *view) best() float64 {
 	return x
 }
 
-// Knee is N* = R(1)·Xmax, in users: where the optimistic bounds X ≤ N/R(1) and X ≤ Xmax cross, so where waiting must begin.
-// Source: Denning & Buzen 1978; measurement 1.2. ok is false without a level of one user.
+// Knee is N* = R(1)·Xmax, in users: where the optimistic bounds X ≤ N/R(1) and X ≤ Xmax cross, so where waiting must begin. R(1) is
+// a whole journey, which by Little's law is 1/X(1); response times are of requests. Source: Denning & Buzen 1978; measurement 1.2.
+// ok is false without a level of one user.
 func Knee(trials []Trial) (n float64, ok bool) {
 	v := Plan{}.view(trials)
-	if t := v.one(); t != nil && t.Window.OK > 0 {
-		n = t.Window.MeanMs / 1000 * v.best()
+	if t := v.one(); t != nil && t.Window.OK > 0 && t.Window.Seconds > 0 {
+		n = v.best() * t.Window.Seconds / max(t.Window.Completed, t.Window.OK)
 	}
 	return n, n > 0
 }
@@ -173,7 +174,7 @@ func OverloadUsers(trials []Trial, floor int) int {
 			n = max(n, 2*t.Action.Users)
 		}
 	}
-	return min(max(n, floor), maxUsers)
+	return min(max(n, floor), MostUsers)
 }
 
 // Levels are the valid closed levels, in order of users; of a level measured twice, the later.

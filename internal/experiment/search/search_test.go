@@ -340,3 +340,17 @@ func TestSearchAlwaysEnds(t *testing.T) {
 		}
 	})
 }
+
+// A journey of three requests of 0.1 s each: three users are as many as ten journeys a second can have at work.
+func TestKneeCountsJourneys(t *testing.T) {
+	t.Parallel()
+	level := func(users int, perSecond float64) Trial {
+		w := Window{Seconds: 10, Completed: 10 * perSecond, OK: 10 * perSecond, MeanMs: 100} // of a request
+		return Trial{Action: Action{Kind: Closed, Phase: PhaseRamp, Users: users}, Window: w, Verdict: Verdict{Outcome: Pass}}
+	}
+	one := level(1, 1/0.3)
+	one.Action.Phase = PhaseBaseline
+	if n, ok := Knee([]Trial{one, level(2, 6), level(4, 10)}); !ok || math.Abs(n-3) > 0.01 {
+		t.Errorf("knee of %v users, want 3", n)
+	}
+}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -167,5 +168,26 @@ func TestPoissonArrivalsCostResolution(t *testing.T) {
 	near(t, "c² with Poisson arrivals", poisson.noise(), slotted.noise()+1, 1e-12)
 	if a, b := Resolution(slotted.noise(), 200), Resolution(poisson.noise(), 200); b < 1.5*a {
 		t.Errorf("resolution %v with Poisson arrivals, %v with slotted ones", b, a)
+	}
+}
+
+func TestCollectionsInTheWayAreInvalid(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		limit, p99, paused float64 // ms, in a trial of 10 s
+		invalid            bool
+	}{
+		"short pauses":                     {1000, 19, 0, false},
+		"long ones":                        {1000, 30, 150, true},
+		"a single long one":                {1000, 90, 90, false},
+		"long for a tight limit":           {50, 1.5, 120, true},
+		"never below a millisecond":        {5, 0.9, 200, false},
+		"without a limit, of what is seen": {0, 5, 150, true},
+	} {
+		w := Window{Seconds: 10, Completed: 100, OK: 100, MeanMs: 150, P95Ms: 200, AllowedMs: x.limit, PauseP99Ms: x.p99, PausedMs: x.paused}
+		v := Plan{}.Judge(nil, Action{Kind: Closed, Users: 1, Phase: PhaseBaseline}, w).Verdict
+		if (v.Outcome == Invalid) != x.invalid || x.invalid && !strings.Contains(v.Reasons[0], "garbage collection") {
+			t.Errorf("%s: %+v", name, v)
+		}
 	}
 }

@@ -29,7 +29,9 @@ const (
 	lagFloorMs    = 1.0  // below it lag is the timer's
 	lagShare      = 0.02 // of the limit
 	cpuShare      = 0.8
-	connWaitFloor = 1.0 // ms
+	connWaitFloor = 1.0  // ms
+	pauseFloor    = 1.0  // ms
+	pausedShare   = 0.01 // of a trial: less than that moves no percentile that is told
 )
 
 // StallSeconds is for how long captest may stand still during a trial, in s: beyond it a trial is invalid, open or closed. Requests
@@ -39,6 +41,19 @@ const StallSeconds = 1
 // StoodStill is the reason of a trial that is invalid for it, in s.
 func StoodStill(seconds float64) string {
 	return fmt.Sprintf("captest itself stood still for %.1f s", seconds)
+}
+
+// PauseAllowedMs is how long a pause of the generator's garbage collection may be when the latency limit is limitMs, or, without
+// one, what was measured.
+func PauseAllowedMs(limitMs float64) float64 { return max(pauseFloor, lagShare*limitMs) }
+
+// Paused says whether the generator's garbage collection stood in the way: its pauses are too long at p99, and those that are
+// took more than 1 % of the time, so that they may have moved the percentiles. One alone on a busy machine does not.
+func Paused(p99Ms, pausedMs, allowedMs, seconds float64) string {
+	if p99Ms <= allowedMs || pausedMs <= 1000*pausedShare*seconds {
+		return ""
+	}
+	return fmt.Sprintf("captest's garbage collection stopped it: pauses of %.3g ms (p99), allowed %.3g ms, %.0f ms in all", p99Ms, allowedMs, pausedMs)
 }
 
 // Target thresholds (measurement 3.4).
@@ -83,6 +98,7 @@ func (p Plan) Judge(before []Trial, a Action, w Window) Trial {
 // invalid says why a trial's numbers would be about the generator instead of the target; "" when they are about the target.
 func (v *view) invalid(a Action, w *Window) string {
 	allowed := max(lagFloorMs, lagShare*v.allowedMs(w))
+	paused := Paused(w.PauseP99Ms, w.PausedMs, PauseAllowedMs(v.allowedMs(w)), w.Seconds)
 	switch {
 	case w.Ended != "":
 		return "ended early: " + w.Ended
@@ -94,6 +110,8 @@ func (v *view) invalid(a Action, w *Window) string {
 		return StoodStill(w.Stalled)
 	case w.CPU > cpuShare:
 		return fmt.Sprintf("captest itself used %.0f %% of its cores", 100*w.CPU)
+	case paused != "":
+		return paused
 	case w.ConnWaitMs > max(connWaitFloor, lagShare*v.allowedMs(w)):
 		return fmt.Sprintf("requests waited %.1f ms (p99) for a connection of captest's own", w.ConnWaitMs)
 	case a.Kind != Open:

@@ -24,6 +24,8 @@ type Window struct {
 	CPU         float64 // of the generator, as a share of its cores
 	LocalErrors float64 // descriptors or ports of our own that ran out
 	ConnWaitMs  float64 // p99 of waiting for a connection of our own pool
+	PauseP99Ms  float64 // of the generator's garbage collection
+	PausedMs    float64 // spent in pauses of it that are too long: see PauseAllowedMs
 	Stalled     float64 // longest time in seconds in which the generator did nothing although it had to
 	Ended       string  // why the trial ended before its time; "" when it did not
 	Skipped     bool    // a person ended it: what follows goes on without it
