@@ -156,7 +156,15 @@ func (s *sight) hashing(name string) (resource, bool) {
 	if !ok || s.all.highest(name, "hash_pool_size") > 0 || s.all.highest(name, "hashes_total") < 1 || !s.index.has(name, "event_loop_busy_seconds_total") {
 		return resource{}, false
 	}
-	return resource{kind: hashPool, where: name, servers: cores, idle: true, busy: rateOf(name, "hash_seconds_total")}, true
+	// Loops may be more than there are cores: then a hash lasts longer than it takes, and the CPU's account says what it takes.
+	busy := func(w window) (float64, bool) {
+		clock, ok := w.rate(name, "hash_seconds_total")
+		if used, known := w.rate(name, "process_cpu_seconds_total"); known && used > 0 {
+			clock = math.Min(clock, used)
+		}
+		return clock, ok
+	}
+	return resource{kind: hashPool, where: name, servers: cores, idle: true, busy: busy}, true
 }
 
 func ceilingOf(name, where string, servers float64, d demand) record.Ceiling {

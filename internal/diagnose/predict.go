@@ -71,5 +71,8 @@ func (s *sight) without(gone *resource) *record.Prediction {
 			}
 		}
 	}
+	if p != nil && *p.PerSecond <= s.best.GoodputPerSecond {
+		return nil // measured at different loads: no more is promised than was reached
+	}
 	return p
 }
