@@ -99,7 +99,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	end := trialEnd{}
 	if s.action != nil {
 		w := x.figures(sums, bins, began)
-		w.PauseP99Ms, w.PausedMs = pauses.P99Ms(), pauses.LongerMs(x.waitAllowed(sums))
+		w.PauseP99Ms, w.PausedMs = paused(pauses, x.waitAllowed(sums))
 		if errors.Is(context.Cause(tctx), errNext) {
 			w.Ended, w.Skipped = errNext.Error(), true
 		}
@@ -230,7 +230,19 @@ func (x *experiment) invalid(sums record.TrialSums, pauses observe.Pauses, began
 		return fmt.Sprintf("captest itself used %.0f %% CPU of %d cores", cpu, x.progress.cores)
 	}
 	allowed := x.waitAllowed(sums)
-	return search.Paused(pauses.P99Ms(), pauses.LongerMs(allowed), allowed, sums.Seconds)
+	p99, inAll := paused(pauses, allowed)
+	return search.Paused(p99, inAll, allowed, sums.Seconds)
+}
+
+// fewestPauses for a percentile of them: one or two in a trial are a moment of it, which moves no percentile of its requests.
+const fewestPauses = 10
+
+// paused gives the 99th percentile of the collector's pauses and the time spent in those that were longer than allowed, both in ms.
+func paused(p observe.Pauses, allowedMs float64) (p99, inAll float64) {
+	if p.N() < fewestPauses {
+		return 0, 0
+	}
+	return p.P99Ms(), p.LongerMs(allowedMs)
 }
 
 // warnOfOtherWork tells the screen, once, that others keep the machine busy; the report has it of every trial.

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -39,5 +40,28 @@ func TestAWaitForConnectionsIsInvalid(t *testing.T) {
 		if got := e.waitAllowed(sums); got < 0.95*x.allowed || got > 1.01*x.allowed {
 			t.Errorf("%s: %v ms allowed, want %v", name, got, x.allowed)
 		}
+	}
+}
+
+func TestFewPausesAreNoPercentile(t *testing.T) {
+	t.Parallel()
+	o := observe.New(observe.Config{})
+	before := o.Pauses()
+	for range 3 * fewestPauses {
+		runtime.GC()
+	}
+	many := o.Pauses().Since(before)
+	if p99, inAll := paused(many, 0); p99 <= 0 || inAll <= 0 {
+		t.Errorf("%d pauses: p99 %v ms, %v ms in all", many.N(), p99, inAll)
+	}
+	if p99, inAll := paused(many.Since(many), 0); p99 != 0 || inAll != 0 {
+		t.Errorf("none: p99 %v ms, %v ms in all", p99, inAll)
+	}
+	e := &experiment{Config: Config{Limits: []scenarios.Limit{{Metric: "p95", Op: "<", Value: 1e-9, Unit: "ms"}}, Observer: o}, progress: &progress{cores: 1 << 20}}
+	h := record.NewHistogram()
+	h.RecordMs(1)
+	sums := record.TrialSums{N: 1, OK: 1, Seconds: 1e-6, Response: h, Latency: h.Latency()} // shorter than any pause
+	if slow := many.LongerMs(1) > 0 && many.P99Ms() > 1; (e.invalid(sums, many, 0) != "") != slow {
+		t.Errorf("pauses of %v ms in a trial of 1 µs: %q", many.P99Ms(), e.invalid(sums, many, 0))
 	}
 }

@@ -38,13 +38,17 @@ func (p Pauses) Since(before Pauses) Pauses {
 	return d
 }
 
+// N is how many there are.
+func (p Pauses) N() (n uint64) {
+	for _, k := range p.counts {
+		n += k
+	}
+	return n
+}
+
 // P99Ms is the 99th percentile of their lengths, in ms, the upper bound of its bucket; 0 without any.
 func (p Pauses) P99Ms() float64 {
-	total := uint64(0)
-	for _, n := range p.counts {
-		total += n
-	}
-	rank, seen := uint64(math.Ceil(0.99*float64(total))), uint64(0)
+	rank, seen := uint64(math.Ceil(0.99*float64(p.N()))), uint64(0)
 	for i, n := range p.counts {
 		if seen += n; n > 0 && seen >= rank {
 			return 1000 * p.upper(i)

@@ -11,7 +11,7 @@ func TestPauses(t *testing.T) {
 	before := Pauses{[]uint64{10, 0, 1, 0}, bounds}
 	now := Pauses{[]uint64{210, 3, 3, 1}, bounds}
 	d := now.Since(before)
-	if d.P99Ms() != 100 { // of 206, the 204th: 200 shorter than 1 ms, 3 shorter than 10 ms, 2 shorter than 100 ms
+	if d.N() != 206 || d.P99Ms() != 100 { // of 206, the 204th: 200 shorter than 1 ms, 3 shorter than 10 ms, 2 shorter than 100 ms
 		t.Errorf("p99 is %v ms", d.P99Ms())
 	}
 	if got := d.LongerMs(10); got != 2*10+100 {

@@ -68,6 +68,18 @@ func TestLittlesLaw(t *testing.T) {
 	}
 }
 
+func TestLittlesLawIsNotForVegeta(t *testing.T) {
+	load := Load{Users: 10}
+	frames := []Frame{frameOf(0, 0, false, load, 100, 0, 100), {OffsetS: 1, Seconds: 1, Trial: -1}}
+	frames[0].InFlightMean = 5
+	for engine, fault := range map[string]bool{"native": true, "net/http": true, "vegeta": false} {
+		r := Summarise(&Run{Info: RunInfo{Engine: engine}, Frames: frames, Events: []Event{event(t, 1, EventValidity, -1, Validity{Valid: true})}})
+		if r.Validity.Valid == fault {
+			t.Errorf("%s: %q", engine, r.Validity.Reasons)
+		}
+	}
+}
+
 // Requests of wildly different lengths, some of them hung until long after the load, recorded as they happen: the law holds, for few
 // of them and for many.
 func TestLittlesLawHoldsOfWhatIsRecorded(t *testing.T) {
