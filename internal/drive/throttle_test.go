@@ -274,20 +274,25 @@ func TestUsersFollowTheirRamp(t *testing.T) {
 	})
 }
 
+// A machine that stalls on the way up or at the top may flatten one ramp, not four; more users than asked for, or an end before its
+// time, it cannot make.
 func TestRampOnRealSockets(t *testing.T) {
-	g := &guests{stay: 10 * time.Millisecond}
-	e := engine(t, Config{Target: onReal(t, g), Loops: 2})
-	began := time.Now()
-	ramp := &schedule.Ramp{Stages: []schedule.RampStage{{Users: 8, For: 800 * time.Millisecond}, {Users: 0, For: 800 * time.Millisecond}}}
-	_, sums := drive(t, t.Context(), e, Load{Ramp: ramp}, recorder(get("/")))
-	if g.most > 8 || g.most < 5 {
-		t.Errorf("%d at once, want 8 at the top", g.most)
-	}
-	if early, top := g.between(began, began.Add(150*time.Millisecond)), g.between(began.Add(700*time.Millisecond), began.Add(850*time.Millisecond)); early*2 > top {
-		t.Errorf("%d came in the first 150 ms and %d at the top: no ramp", early, top)
-	}
-	if sums.OK != sums.N || time.Since(began) < 1600*time.Millisecond {
-		t.Errorf("%d of %d good after %v", sums.OK, sums.N, time.Since(began))
+	for attempt := 1; ; attempt++ {
+		g := &guests{stay: 10 * time.Millisecond}
+		e := engine(t, Config{Target: onReal(t, g), Loops: 2})
+		began := time.Now()
+		ramp := &schedule.Ramp{Stages: []schedule.RampStage{{Users: 8, For: 800 * time.Millisecond}, {Users: 0, For: 800 * time.Millisecond}}}
+		_, sums := drive(t, t.Context(), e, Load{Ramp: ramp}, recorder(get("/")))
+		if g.most > 8 || sums.OK != sums.N || time.Since(began) < 1600*time.Millisecond {
+			t.Fatalf("%d at once, want at most 8; %d of %d good after %v", g.most, sums.OK, sums.N, time.Since(began))
+		}
+		early, top := g.between(began, began.Add(150*time.Millisecond)), g.between(began.Add(700*time.Millisecond), began.Add(850*time.Millisecond))
+		if g.most >= 5 && early*2 <= top {
+			return
+		}
+		if attempt == 4 {
+			t.Fatalf("%d at once, want 8; %d came in the first 150 ms and %d at the top: no ramp", g.most, early, top)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,12 +17,14 @@ import (
 	"github.com/captest/captest/scenarios"
 )
 
-// engines are all that send. Each is held against what the stub itself saw, and so against the others.
-var engines = []struct {
+type contender struct {
 	name   string
 	secure bool // speaks TLS, and HTTP/2
 	make   func(testing.TB, Config) Engine
-}{
+}
+
+// engines are all that send. Each is held against what the stub itself saw, and so against the others.
+var engines = []contender{
 	{"http", true, func(t testing.TB, c Config) Engine { return httpEngine(t, c) }},
 	{"native", false, func(t testing.TB, c Config) Engine { return nativeEngine(t, c) }},
 	{"vegeta", true, func(t testing.TB, c Config) Engine { return vegetaEngine(t, c) }},
@@ -135,44 +138,70 @@ func truthScenario(t testing.TB) *scenarios.Scenario {
 // Counts must be exact. A quantile must not lie below what the stub itself spent (plus the histogram's 0.1 %): nothing can
 // be faster than the server that serves it. And it must not lie above what the stub saw, counted from when the schedule wanted the
 // request sent, by more than truthSlack: this machine's own delays on the way to the stub are in both, and only those on the way
-// back are not.
+// back are not. A machine that is late on the way there is late on the way back: above the bound with such a lag, the attempt
+// says nothing and is made again. Counts and the lower bounds hold on any machine.
 func TestEnginesAgreeWithTheTruth(t *testing.T) {
 	once(t)
-	const truthSlack = 100 // ms, of a stall of 400
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
-			s := &truth{}
-			sc := truthScenario(t)
-			eng := e.make(t, Config{Scenario: sc, Target: onReal(t, s)})
-			rec := recorder(sc)
-			began := time.Now()
-			tally, sums := drive(t, t.Context(), eng, Load{Plan: fixed(t, truthRate, truthFor)}, rec)
-
-			if tally.Journeys != truthN || tally.Failed != 80 || tally.Dropped != 0 || sums.N != truthN || sums.OK != 320 {
-				t.Errorf("%+v, recorded %d of which %d good; want 400, 80 failed, 320 good", tally, sums.N, sums.OK)
-			}
-			for class, want := range map[string]uint64{"status": 20, "reset": 20, "closed": 20, "check": 20} {
-				if sums.Errors[class] != want {
-					t.Errorf("%d %s, want %d (all: %v)", sums.Errors[class], class, want, sums.Errors)
+			for range 4 {
+				above, lag := agrees(t, e)
+				switch {
+				case above == "":
+					return
+				case lag <= lagSlack:
+					t.Fatalf("sent on time, and yet %s", above)
 				}
+				t.Logf("sent up to %.0f ms late: %s", lag, above)
 			}
-			due := func(n int) time.Time { return began.Add(time.Duration(n) * time.Second / truthRate) }
-			for _, q := range []struct {
-				q   float64
-				got *float64
-			}{{0.5, sums.Latency.P50Ms}, {0.95, sums.Latency.P95Ms}, {0.99, sums.Latency.P99Ms}} {
-				low := s.quantile(q.q-1.0/truthN, func(v visit) time.Duration { return v.done.Sub(v.arrived) })
-				high := s.quantile(q.q, func(v visit) time.Duration { return v.done.Sub(due(v.n)) })
-				if *q.got < low*0.999 || *q.got > high+truthSlack {
-					t.Errorf("p%g is %.1f ms; the stub saw %.1f from arrival and %.1f from the schedule", q.q*100, *q.got, low, high)
-				}
-			}
-			// A fifth of all arrivals met the stall and waited evenly from 0 to 400 ms: the slowest twentieth waited 300 and more.
-			if p95 := *sums.Latency.P95Ms; p95 < 290 {
-				t.Errorf("p95 is %.0f ms: the stall is hidden", p95)
-			}
+			t.Skip("this machine is too busy: four attempts said nothing")
 		})
 	}
+}
+
+const (
+	truthSlack = 100 // ms, of a stall of 400
+	lagSlack   = 20  // ms
+)
+
+// agrees drives one engine against the truth. It gives the quantiles above their bound, in words, and the p99 of the lag, ms.
+func agrees(t *testing.T, e contender) (above string, lag float64) {
+	t.Helper()
+	s := &truth{}
+	sc := truthScenario(t)
+	eng := e.make(t, Config{Scenario: sc, Target: onReal(t, s)})
+	rec := recorder(sc)
+	began := time.Now()
+	tally, sums := drive(t, t.Context(), eng, Load{Plan: fixed(t, truthRate, truthFor)}, rec)
+
+	if tally.Journeys != truthN || tally.Failed != 80 || tally.Dropped != 0 || sums.N != truthN || sums.OK != 320 {
+		t.Errorf("%+v, recorded %d of which %d good; want 400, 80 failed, 320 good", tally, sums.N, sums.OK)
+	}
+	for class, want := range map[string]uint64{"status": 20, "reset": 20, "closed": 20, "check": 20} {
+		if sums.Errors[class] != want {
+			t.Errorf("%d %s, want %d (all: %v)", sums.Errors[class], class, want, sums.Errors)
+		}
+	}
+	due := func(n int) time.Time { return began.Add(time.Duration(n) * time.Second / truthRate) }
+	for _, q := range []struct {
+		q   float64
+		got *float64
+	}{{0.5, sums.Latency.P50Ms}, {0.95, sums.Latency.P95Ms}, {0.99, sums.Latency.P99Ms}} {
+		low := s.quantile(q.q-1.0/truthN, func(v visit) time.Duration { return v.done.Sub(v.arrived) })
+		high := s.quantile(q.q, func(v visit) time.Duration { return v.done.Sub(due(v.n)) })
+		text := fmt.Sprintf("p%g is %.1f ms; the stub saw %.1f from arrival and %.1f from the schedule", q.q*100, *q.got, low, high)
+		if *q.got < low*0.999 {
+			t.Error(text)
+		}
+		if *q.got > high+truthSlack {
+			above += text + "; "
+		}
+	}
+	// A fifth of all arrivals met the stall and waited evenly from 0 to 400 ms: the slowest twentieth waited 300 and more.
+	if p95 := *sums.Latency.P95Ms; p95 < 290 {
+		t.Errorf("p95 is %.0f ms: the stall is hidden", p95)
+	}
+	return above, *sums.LagP99Ms
 }
 
 // TestABareAttackerHidesTheStall shows the mistake that the engines correct: two workers stand before the stalled service, the
