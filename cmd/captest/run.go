@@ -142,7 +142,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	}
 	info := record.RunInfo{
 		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Set: target.Set, Plan: plan(fixed),
-		Effort: string(effort), Engine: engineName, EngineWhy: why, Insecure: o.secure.insecure, Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
+		Effort: string(effort), Engine: engineName, EngineWhy: why, Insecure: o.secure.insecure, NoBrake: o.noBrake, Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
 		Host: observe.Fingerprint(), Steps: stepNames(scenario),
 	}
 	info.Host.Colocated = colocated(target)
@@ -165,6 +165,9 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	if o.secure.insecure {
 		fmt.Fprintln(e.stderr, insecureWarning)
 	}
+	if o.noBrake {
+		fmt.Fprintln(e.stderr, noBrakeWarning)
+	}
 	if engineName == engineNative && e.getenv("GOGC") == "" {
 		// It allocates nothing for a request, so collecting twice as often costs next to nothing and keeps the heap small.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
@@ -184,7 +187,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
 		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: fixed, Baseline: baseline,
-		Restart: restart, Own: experiment.OwnNow(len(sources)),
+		Restart: restart, NoBrake: o.noBrake, Own: experiment.OwnNow(len(sources)),
 	})
 	closeScreen()
 	stopBackground()

@@ -40,6 +40,7 @@ type Config struct {
 	Arrivals schedule.Arrivals // how they come; "" is slotted
 	Fixed    *Fixed            // nil runs the capacity plan
 	Baseline *targets.Baseline // nil for none
+	NoBrake  bool              // go on however badly the target fares
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
 	// Latest reads a service's gauges; nil is Observer.Latest.
@@ -68,6 +69,7 @@ type experiment struct {
 	bases      map[string]Quiet // of every step
 	readings   *readings
 	quietSpan  Span    // when the target was idle, before any load
+	silentS    float64 // how long no health check had been answered when the last load ended
 	overloadMs float64 // mean response time under the patient overload
 	triggers   []record.Trigger
 
