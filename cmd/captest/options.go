@@ -37,6 +37,7 @@ type runOptions struct {
 	store       string
 	set         map[string]string
 	noBrake     bool
+	battery     *experiment.Battery // of captest demo; nil: none
 
 	users      uint64
 	concurrent int

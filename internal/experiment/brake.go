@@ -20,7 +20,9 @@ import (
 // A limiter that sheds load is not in distress: 429 or 503 with Retry-After does not count while the health check passes (where
 // there is one) and some requests succeed; what was let in is judged alone. The overload of the recovery test is meant to
 // overload, and how the target comes back from it is that test's business: there the brake acts only on a target that is gone,
-// with no health check answered and no request carried for 10 s.
+// with no health check answered and no request carried for 10 s longer than a request may take: N users at the best goodput X
+// that was ever seen wait N/X (Little's law), and a service with one event loop answers nobody until all of them have had a turn.
+// Braking earlier would make clients that wait into clients that give up.
 const (
 	brakeWindow  = 5.0 // s
 	brakeSoonest = 2.0 // s into a load: a burst of connections at its start is not distress yet
@@ -44,6 +46,7 @@ type brakeLook struct {
 // brakeSigns are all that the brake's decision is made of; times are seconds since the run began.
 type brakeSigns struct {
 	dead      bool    // act only on a target that is gone
+	roundS    float64 // then: how long a request may take
 	health    bool    // the target has a health check
 	beganS    float64 // the load
 	answeredS float64 // the health check answered last, whatever it said
@@ -64,12 +67,16 @@ func (b *brakeSigns) judge(atS float64, counts record.Outcomes) *record.Brake {
 		return nil
 	}
 	b.looks = append(b.looks, brakeLook{atS, counts})
-	for len(b.looks) > 1 && b.looks[1].atS <= atS-brakeSilence { // bounded by a look a second
+	allowed := brakeSilence
+	if b.dead {
+		allowed += b.roundS
+	}
+	for len(b.looks) > 1 && b.looks[1].atS <= atS-allowed { // bounded by a look a second
 		b.looks = b.looks[1:]
 	}
 	silent := atS - b.answeredS
-	if b.health && silent >= brakeSilence {
-		seen := b.seen(atS, brakeSilence)
+	if b.health && silent >= allowed {
+		seen := b.seen(atS, allowed)
 		if !b.dead || seen.OK == 0 {
 			seen.Cause, seen.Why = record.BrakeSilence, fmt.Sprintf("no health check was answered for %.0f s", silent)
 			if seen.OK == 0 {
@@ -145,7 +152,7 @@ func (x *experiment) brakes(ctx context.Context, s trialSpec, trial int, cut con
 	}
 	entry, ok := x.Target.Find("")
 	now := x.now().Seconds()
-	b.signs = brakeSigns{dead: s.overloads, health: ok && entry.Health != "", beganS: now}
+	b.signs = brakeSigns{dead: s.overloads, roundS: s.roundS, health: ok && entry.Health != "", beganS: now}
 	b.signs.begin(now, x.Recorder.Outcomes())
 	if s.action != nil { // levels may be shorter than the silence that is allowed
 		b.signs.answeredS -= x.silentS

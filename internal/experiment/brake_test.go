@@ -307,6 +307,21 @@ func TestTheOverloadIsBrakedOnlyWhenTheTargetIsGone(t *testing.T) {
 	}
 }
 
+// Fifty users of one event loop that carries four a second wait 12.5 s, health checks too: slow is not gone.
+func TestAnOverloadIsGivenTheTimeOfARound(t *testing.T) {
+	t.Parallel()
+	b := brakeSigns{health: true, dead: true, roundS: 50 / 4.0}
+	b.begin(0, record.Outcomes{})
+	for at := 1.0; at < 22.5; at++ {
+		if got := b.judge(at, record.Outcomes{}); got != nil {
+			t.Fatalf("braked at %v s: %+v", at, got)
+		}
+	}
+	if b.judge(23, record.Outcomes{}) == nil {
+		t.Error("not braked when nothing had come for 10 s more")
+	}
+}
+
 // What is not known because captest itself stood still is not held against the target.
 func TestAStandstillOfCaptestIsNoSilence(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,7 @@ type Config struct {
 	Seed     uint64            // of the open loads' arrivals
 	Arrivals schedule.Arrivals // how they come; "" is slotted
 	Fixed    *Fixed            // nil runs the capacity plan
+	Battery  *Battery          // instead of the search; nil: none
 	Baseline *targets.Baseline // nil for none
 	NoBrake  bool              // go on however badly the target fares
 	// Restart restarts one service of the target; nil when captest cannot.
@@ -89,6 +90,9 @@ func Run(ctx context.Context, c Config) error {
 	if x.Arrivals == "" {
 		x.Arrivals = schedule.Slotted
 	}
+	if c.Battery != nil {
+		x.care = batteryPace
+	}
 	ctx, stop := c.Control.bind(ctx)
 	defer stop()
 	c.Recorder.Decorate(x.progress.decorate)
@@ -118,17 +122,26 @@ func (x *experiment) run(ctx context.Context) error {
 	if x.Fixed != nil {
 		return x.fixed(ctx)
 	}
+	if x.Battery != nil {
+		return x.battery(ctx)
+	}
 	return x.capacityPlan(ctx)
 }
 
 // capacityPlan: quiet baseline, the search, overload, release, recovery watch.
 func (x *experiment) capacityPlan(ctx context.Context) error {
+	if err := x.atRest(ctx); err != nil {
+		return err
+	}
+	return x.search(ctx)
+}
+
+// atRest learns how the target is without load. Its gauges are read from then on, until ctx is done.
+func (x *experiment) atRest(ctx context.Context) error {
 	if err := x.preflight(ctx); err != nil {
 		return err
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	x.readings = x.collect(reading)
+	x.readings = x.collect(ctx)
 	began := x.now().Seconds()
 	if err := x.quietBaseline(ctx); err != nil {
 		return err
@@ -137,7 +150,7 @@ func (x *experiment) capacityPlan(ctx context.Context) error {
 		return err
 	}
 	x.quietSpan = Span{began, x.now().Seconds()}
-	return x.search(ctx)
+	return nil
 }
 
 // phase moves the run on: screen, frames and events all learn of it at once.

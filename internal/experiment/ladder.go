@@ -142,7 +142,8 @@ func (t *recoveryTest) triggerAt(ctx context.Context, share float64, base map[st
 	x := record.Trigger{Clients: Patient, BackgroundPercent: ref(100 * share)}
 	err = t.pull(ctx, trialSpec{
 		phase: "overload", measured: t.pace.patient,
-		pause: &drive.Throttle{}, overloads: true,
+		pause: &drive.Throttle{}, overloads: true, roundS: 0.5 * t.pace.patient.Seconds(), // what it leaves waiting takes so long at capacity
+
 		load: arrivals(1, schedule.Stage{From: over, To: over, For: t.pace.patient}, schedule.Stage{From: kept, To: kept, For: longestWatch}),
 		mark: record.Load{RatePerSecond: over, Arrivals: string(schedule.Slotted)},
 		note: fmt.Sprintf("%.3g/s, then %.3g/s kept up", over, kept),

@@ -155,6 +155,9 @@ func (t *recoveryTest) trigger(ctx context.Context, clients string) error {
 		phase: "overload", overloads: true, measured: t.pace.patient, load: drive.Load{Users: t.users, For: t.pace.patient},
 		mark: record.Load{Users: t.users},
 	}
+	if t.best > 0 {
+		spec.roundS = float64(t.users) / t.best
+	}
 	x := record.Trigger{Clients: clients, Users: t.users}
 	if clients == Aborting {
 		patience := t.patience()
@@ -279,7 +282,7 @@ func (t *recoveryTest) newAftermath(run *trialRun, base map[string]Quiet, kept f
 	longest := max(t.pace.watch.Seconds(), 5*expected, 2*t.longest().Seconds())
 	return Aftermath{
 		Base: base, TriggeredS: t.loadS, ReleasedS: t.now().Seconds(), ExpectedDrain: expected, WindowS: window, MinProbes: t.pace.minProbes,
-		RelapseS: t.pace.relapse.Seconds(), MaxS: min(longest, longestWatch.Seconds()), Strict: t.pace.strict,
+		RelapseS: t.pace.relapse.Seconds(), MaxS: min(longest, t.pace.longest().Seconds()), Strict: t.pace.strict,
 		Timers: []record.Timer{{Seconds: t.longest().Seconds(), What: "the scenario's request timeout"}},
 	}
 }

@@ -31,6 +31,7 @@ type trialSpec struct {
 	note           string
 	pause          *drive.Throttle   // holds the load without being offered to a person; nil for none
 	overloads      bool              // it is meant to: the brake acts only on a target that is gone
+	roundS         float64           // of an overload: how long a request may take
 	action         *search.Action    // the search asked for it and judges it; nil: a fixed load or the overload
 	release        func(t *trialRun) // called when the load has ended, before what is in flight has finished
 }
