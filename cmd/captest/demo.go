@@ -119,6 +119,9 @@ func (d *demo) profile(ctx context.Context, name string, i int, within time.Dura
 		return out
 	}
 	dir, err := perform(ctx, e, &o, j, control)
+	if control.Quitted() { // by a key of the screen, which knows this run alone
+		d.stop()
+	}
 	spent := time.Since(began).Seconds()
 	out.Seconds = &spent
 	if dir == "" {
@@ -181,12 +184,8 @@ func (d *demo) tell(x *report.Expected) error {
 		return report.ExpectedJSON(e.stdout, x)
 	case "":
 	default:
-		f, err := os.OpenFile(d.options.json, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-		if err != nil {
-			return invalid(err)
-		}
-		if err := errors.Join(report.ExpectedJSON(f, x), f.Close()); err != nil {
-			return fmt.Errorf("%s: %w", d.options.json, err)
+		if err := toFile(d.options.json, func(f *os.File) error { return report.ExpectedJSON(f, x) }); err != nil {
+			return err
 		}
 	}
 	return report.ExpectedText(e.stdout, x, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80})

@@ -17,8 +17,9 @@ import (
 // A closed load sends as fast as it is answered, so its numbers are bounded only by how fast that can be: Answer is the least time
 // a request is taken to need. Bounds are those of a target that answers so fast under any load; the search is played against it.
 type Outline struct {
-	Answer time.Duration
-	Stages []OutlineStage
+	Answer  time.Duration
+	Carried float64 // highest goodput of the search's closed levels, journeys a second
+	Stages  []OutlineStage
 }
 
 // OutlineStage is one load or one watch. Figures are upper bounds; Seconds 0: it ends by count.
@@ -33,9 +34,10 @@ type OutlineStage struct {
 	Connections   int
 }
 
-// Sketch outlines a run. fixed is nil for the capacity plan; limits are those on load, as the search gets them.
-func Sketch(s *scenarios.Scenario, t *targets.Target, effort Effort, fixed *Fixed, answer time.Duration) Outline {
-	k := sketch{Outline: Outline{Answer: answer}, shape: shapeOf(s, answer)}
+// Sketch outlines a run. fixed is nil for the capacity plan. knee is how many users at a time the target serves as fast as one;
+// math.Inf(1) gives the upper bounds.
+func Sketch(s *scenarios.Scenario, t *targets.Target, effort Effort, fixed *Fixed, answer time.Duration, knee float64) Outline {
+	k := sketch{Outline: Outline{Answer: answer}, shape: shapeOf(s, answer), knee: knee}
 	if fixed != nil {
 		k.fixed(fixed)
 		return k.Outline
@@ -89,7 +91,11 @@ func writes(x scenarios.Step) float64 {
 type sketch struct {
 	Outline
 	shape shape
+	knee  float64
 }
+
+// carried is how many journeys a second so many users get.
+func (k *sketch) carried(users int) float64 { return min(float64(users), k.knee) / k.shape.shortest }
 
 // add appends a stage of so many journeys.
 func (k *sketch) add(s OutlineStage, journeys float64, newUsers int) {
@@ -104,8 +110,8 @@ func upper(v float64) uint64 { return uint64(math.Ceil(min(max(v, 0)-1e-9, 1e15)
 func (k *sketch) closed(phase, note string, users int, seconds float64) {
 	k.add(OutlineStage{
 		Phase: phase, Note: note, Load: record.Load{Users: users}, Seconds: seconds, Connections: users,
-		PeakPerSecond: float64(users) * k.shape.requests / k.shape.shortest,
-	}, float64(users)*math.Ceil(seconds/k.shape.shortest), users)
+		PeakPerSecond: k.carried(users) * k.shape.requests,
+	}, min(float64(users)*math.Ceil(seconds/k.shape.shortest), math.Ceil(k.carried(users)*seconds)+float64(users)), users)
 }
 
 func (k *sketch) open(phase, note string, perSecond, seconds float64, connections int) {
@@ -116,7 +122,6 @@ func (k *sketch) open(phase, note string, perSecond, seconds float64, connection
 }
 
 func (k *sketch) fixed(f *Fixed) {
-	note := f.Describe()
 	switch {
 	case f.Plan != nil:
 		peak, connections := f.RatePerSecond, drive.DefaultInFlightCap
@@ -128,18 +133,18 @@ func (k *sketch) fixed(f *Fixed) {
 		}
 		connections = int(min(uint64(connections), f.Plan.Count()))
 		k.add(OutlineStage{
-			Phase: PlanFixed, Note: note, Load: record.Load{RatePerSecond: peak}, Seconds: f.For.Seconds(), Connections: connections,
+			Phase: PlanFixed, Load: record.Load{RatePerSecond: peak}, Seconds: f.For.Seconds(), Connections: connections,
 			PeakPerSecond: peak * k.shape.requests,
 		}, float64(f.Plan.Count()), connections)
 	case f.Ramp != nil:
-		k.closed(PlanFixed, note, f.Ramp.Peak(), f.Ramp.Length().Seconds())
+		k.closed(PlanFixed, "", f.Ramp.Peak(), f.Ramp.Length().Seconds())
 	case f.Total > 0:
 		k.add(OutlineStage{
-			Phase: PlanFixed, Note: note, Load: record.Load{Users: f.Users}, Connections: f.Users,
+			Phase: PlanFixed, Load: record.Load{Users: f.Users}, Connections: f.Users,
 			PeakPerSecond: float64(f.Users) * k.shape.requests / k.shape.shortest,
 		}, float64(f.Total), f.Users)
 	default:
-		k.closed(PlanFixed, note, f.Users, f.For.Seconds())
+		k.closed(PlanFixed, "", f.Users, f.For.Seconds())
 	}
 }
 
@@ -159,7 +164,7 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 		quiet = p.probes
 	}
 	k.add(OutlineStage{
-		Phase: "quiet", Note: fmt.Sprintf("%d single requests", quiet+3), Seconds: float64(quiet+3) * k.shape.shortest, Connections: 2,
+		Phase: "quiet", Note: fmt.Sprintf("%d probes", quiet+3), Seconds: float64(quiet+3) * k.shape.shortest, Connections: 2,
 		PeakPerSecond: k.shape.requests / k.shape.shortest,
 	}, float64(quiet+3), 2)
 
@@ -171,18 +176,23 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 		if a.Kind != search.Closed && a.Kind != search.Open {
 			break
 		}
-		per := a.PerSecond
+		per, mean, verdict := min(a.PerSecond, k.knee/k.shape.shortest), 1000*k.shape.shortest, search.Verdict{Outcome: search.Pass}
 		if a.Kind == search.Closed {
-			per = float64(a.Users) / k.shape.shortest
+			per = k.carried(a.Users)
+			mean = 1000 * float64(a.Users) / per
 			k.closed(a.Phase, "", a.Users, a.Warm+a.Measured)
 		} else {
-			k.open(a.Phase, "", per, a.Warm+a.Measured, x.inFlightCap(a))
+			if per < a.PerSecond {
+				verdict = search.Verdict{Outcome: search.Fail, Reasons: []string{"backlog"}}
+			}
+			k.open(a.Phase, "", a.PerSecond, a.Warm+a.Measured, x.inFlightCap(a))
 		}
 		n := per * a.Measured
-		x.found = append(x.found, search.Trial{Action: a, Verdict: search.Verdict{Outcome: search.Pass}, Drain: search.Dry, Window: search.Window{
-			Seconds: a.Measured, Offered: n, Completed: n, OK: n, MeanMs: 1000 * k.shape.shortest, P50Ms: 1000 * k.shape.shortest, P95Ms: 1000 * k.shape.shortest,
+		x.found = append(x.found, search.Trial{Action: a, Verdict: verdict, Drain: search.Dry, Window: search.Window{
+			Seconds: a.Measured, Offered: max(n, a.PerSecond*a.Measured), Completed: n, OK: n, MeanMs: mean, P50Ms: mean, P95Ms: mean,
 		}})
 	}
+	k.Carried = search.Best(x.found)
 	k.recovery(recoveryOf(effort), search.OverloadUsers(x.found, t.OverloadUsers), search.Best(x.found), longest)
 }
 
@@ -197,23 +207,23 @@ func (k *sketch) recovery(p recoveryPace, users int, capacity float64, timeout t
 			return
 		}
 		for _, percent := range rungs {
-			k.open(phase, fmt.Sprintf("%.0f %% of capacity", percent), percent/100*capacity, (rungWarm + p.rung).Seconds(), drive.DefaultInFlightCap)
+			k.open(phase, fmt.Sprintf("%.0f %%", percent), percent/100*capacity, (rungWarm + p.rung).Seconds(), drive.DefaultInFlightCap)
 		}
 	}
 	ladder("rungs-up")
-	k.closed("overload", "clients that wait", users, p.patient.Seconds())
-	k.probing("recovery", "longest watch", watch)
-	k.closed("abort", "clients that give up", users, p.aborting.Seconds())
-	k.probing("recovery", "longest watch", watch)
+	k.closed("overload", "patient", users, p.patient.Seconds())
+	k.probing("recovery", "longest", watch)
+	k.closed("abort", "impatient", users, p.aborting.Seconds())
+	k.probing("recovery", "longest", watch)
 	if p.rung > 0 {
 		asked := 1
 		if p.bisect {
 			asked = 2
 		}
 		for range asked {
-			k.open("overload", "150 % of capacity", 1.5*capacity, p.patient.Seconds(), drive.DefaultInFlightCap)
-			k.open("recovery", "a share kept up", 0.75*capacity, watch, drive.DefaultInFlightCap)
-			k.probing("recovery", "longest watch", watch)
+			k.open("overload", "150 %", 1.5*capacity, p.patient.Seconds(), drive.DefaultInFlightCap)
+			k.open("recovery", "kept up", 0.75*capacity, watch, drive.DefaultInFlightCap)
+			k.probing("recovery", "longest", watch)
 		}
 		ladder("rungs-down")
 	}
@@ -229,6 +239,7 @@ func (k *sketch) recovery(p recoveryPace, users int, capacity float64, timeout t
 type OutlineTotals struct {
 	Requests, Writes uint64
 	PeakPerSecond    float64
+	Carried          float64 // journeys a second that the closed loads come to
 	PeakUsers        int
 	Connections      int     // at a time
 	Seconds          float64 // of loads and watches that end by time
@@ -237,7 +248,7 @@ type OutlineTotals struct {
 
 // Totals of all stages, which come one after the other.
 func (o Outline) Totals() OutlineTotals {
-	var t OutlineTotals
+	t := OutlineTotals{Carried: o.Carried}
 	for _, s := range o.Stages {
 		t.Requests, t.Writes, t.Seconds = t.Requests+s.Requests, t.Writes+s.Writes, t.Seconds+s.Seconds
 		t.PeakPerSecond, t.PeakUsers, t.Connections = max(t.PeakPerSecond, s.PeakPerSecond), max(t.PeakUsers, s.Load.Users), max(t.Connections, s.Connections)
