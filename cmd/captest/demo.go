@@ -51,6 +51,12 @@ The exit status is 0 when it ran through, whatever the figures are.
 					return invalid(fmt.Errorf("--profile %s: not one of %v", p, services.Profiles()))
 				}
 			}
+			if _, err := chooseStore(e, o.store, ""); err != nil {
+				return invalid(err)
+			}
+			if len(profiles) == 0 {
+				return invalid(errors.New("--profile: name one at least"))
+			}
 			d := &demo{env: e, options: o, profiles: profiles}
 			return d.run(c.Context())
 		},
@@ -73,6 +79,7 @@ type demo struct {
 
 	mu      sync.Mutex
 	quit    bool
+	failed  error               // of the first profile that could not be run
 	control *experiment.Control // of the run in progress
 }
 
@@ -92,12 +99,7 @@ func (d *demo) run(ctx context.Context) error {
 	if x.Interrupted {
 		return &exitError{code: gate.ExitInterrupted}
 	}
-	for _, r := range runs {
-		if r.Result == nil {
-			return fmt.Errorf("profile %s: %s", r.Profile, r.Why)
-		}
-	}
-	return nil
+	return d.failed
 }
 
 // profile runs the battery on one profile, within a time.
@@ -115,8 +117,7 @@ func (d *demo) profile(ctx context.Context, name string, i int, within time.Dura
 	began := time.Now()
 	j, err := o.prepare(ctx, e, targets.NewGuard)
 	if err != nil {
-		out.Why = err.Error()
-		return out
+		return d.fail(out, err)
 	}
 	dir, err := perform(ctx, e, &o, j, control)
 	if control.Quitted() { // by a key of the screen, which knows this run alone
@@ -124,9 +125,12 @@ func (d *demo) profile(ctx context.Context, name string, i int, within time.Dura
 	}
 	spent := time.Since(began).Seconds()
 	out.Seconds = &spent
-	if dir == "" {
-		out.Why = err.Error()
+	if dir == "" && d.stopped() {
+		out.Interrupted, out.Why = true, "interrupted while its services started"
 		return out
+	}
+	if dir == "" {
+		return d.fail(out, err)
 	}
 	out.Dir, out.Report = dir, filepath.Join(dir, "report.html")
 	run, res, failed := conclude(dir)
@@ -135,18 +139,26 @@ func (d *demo) profile(ctx context.Context, name string, i int, within time.Dura
 	}
 	switch {
 	case failed != nil:
-		out.Why, out.Report = failed.Error(), ""
-		return out
+		out.Report = ""
+		return d.fail(out, failed)
 	case errors.Is(err, experiment.ErrInterrupted) && !d.stopped():
 		out.Interrupted, out.Why = true, fmt.Sprintf("its %.0f s were over before the end of the battery", within.Seconds())
 	case errors.Is(err, experiment.ErrInterrupted):
 		out.Interrupted, out.Why = true, "interrupted before the end of the battery"
 	case err != nil:
-		out.Why = err.Error()
-		return out
+		return d.fail(out, err)
 	}
 	out.Result = res
 	return out
+}
+
+// fail notes that a profile could not be run; the others still are.
+func (d *demo) fail(r report.ExpectedRun, err error) report.ExpectedRun {
+	r.Why = err.Error()
+	if d.failed == nil {
+		d.failed = fmt.Errorf("profile %s: %w", r.Profile, err)
+	}
+	return r
 }
 
 // next gives the control of the next run, nil when no more is wanted.
