@@ -23,7 +23,7 @@ func closedLoads(r *record.Result) (out []tried, why string) {
 		switch {
 		case t.Load.Users == 0 || t.Phase == "overload" || t.Phase == "abort":
 		case t.Verdict == "invalid":
-			why = strings.Join(t.Reasons, "; ")
+			why = lastReason(t)
 		case t.N > 0:
 			bad := uint64(0)
 			if finite(t.ErrorPercent) {
@@ -43,6 +43,14 @@ func closedLoads(r *record.Result) (out []tried, why string) {
 		why = "nothing completed"
 	}
 	return out, why
+}
+
+// lastReason of a trial that was not valid: that it ended early stands behind what it looked like until then.
+func lastReason(t record.Trial) string {
+	if len(t.Reasons) == 0 {
+		return "its trial was not valid"
+	}
+	return t.Reasons[len(t.Reasons)-1]
 }
 
 // toleratedShare of failed requests, in a load that counts as carried.
@@ -108,7 +116,7 @@ func atTen(r *record.Result) (*record.Trial, string) {
 		}
 		switch {
 		case t.Verdict == "invalid":
-			return nil, strings.Join(t.Reasons, "; ")
+			return nil, lastReason(*t)
 		case t.N == 0:
 			return nil, "nothing completed at 10 users"
 		}
@@ -168,7 +176,7 @@ func stability(r *record.Result) (*ExpectedMeasure, string) {
 	v := 100 * float64(bad) / float64(n)
 	m := &ExpectedMeasure{Unit: "percent", Value: &v, N: n, Text: fmt.Sprintf("%s of %s failed", count(bad), count(n))}
 	switch x := r.Recovery; {
-	case x == nil || x.CooledSeconds == nil:
+	case x == nil || x.CooledSeconds == nil || r.Run.Interrupted:
 		m.Text += "; leaks not measured"
 	case len(x.Leaks) == 0:
 		m.Text += "; no leak seen"

@@ -9,9 +9,8 @@ import (
 
 // Columns of the table, in characters of 80.
 const (
-	expectedMetric  = 14
 	expectedProfile = 8
-	expectedClaimed = 16
+	expectedClaimed = 22
 )
 
 // ExpectedText writes the table for a terminal.
@@ -24,15 +23,10 @@ func ExpectedText(w io.Writer, x *Expected, o TextOptions) error {
 	b := bufio.NewWriter(w)
 	t := &terminal{w: b, o: o}
 	t.heading("Expected results: claimed beside measured")
-	t.expectedLine("", "profile", "claimed", "measured here", "dim")
+	t.expectedLine("", "claimed", "measured here", "dim")
 	for _, row := range x.Rows {
-		fmt.Fprintln(b, t.paint("  "+strings.Repeat("─", o.Width-4), "dim", false))
-		name := wrap(row.Metric, expectedMetric)
-		for i, c := range row.Cells {
-			head := ""
-			if i < len(name) {
-				head = name[i]
-			}
+		fmt.Fprintln(b, "  "+t.paint(row.Metric, "", true))
+		for _, c := range row.Cells {
 			claim := "no claim"
 			if c.Claimed != nil {
 				claim = c.Claimed.Text
@@ -44,7 +38,7 @@ func ExpectedText(w io.Writer, x *Expected, o TextOptions) error {
 			if c.Measured != nil {
 				measured = c.Measured.Text
 			}
-			t.expectedLine(head, c.Profile, claim, measured, "")
+			t.expectedLine(c.Profile, claim, measured, "")
 		}
 	}
 	fmt.Fprintln(b)
@@ -84,8 +78,8 @@ func ExpectedText(w io.Writer, x *Expected, o TextOptions) error {
 }
 
 // expectedLine writes one line of the table, the two last columns wrapped within their own.
-func (t *terminal) expectedLine(metric, profile, claimed, measured, tone string) {
-	head := "  " + pad(metric, expectedMetric, false) + " " + pad(profile, expectedProfile, false) + " "
+func (t *terminal) expectedLine(profile, claimed, measured, tone string) {
+	head := "    " + pad(profile, expectedProfile, false) + " "
 	left := wrap(claimed, expectedClaimed)
 	right := wrap(measured, t.o.Width-width(head)-expectedClaimed-2)
 	for i := range max(len(left), len(right)) {
