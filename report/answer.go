@@ -49,10 +49,10 @@ func answerOf(r *record.Result) answer {
 	return a
 }
 
-// why leaves out what the notices say louder: validity and an early end.
+// why leaves out what the notices say louder: validity, the brake and an early end.
 func why(r *record.Result) []string {
 	c := *r
-	c.Validity, c.Run.CutShort, c.Run.Interrupted = record.Validity{Valid: true}, false, false
+	c.Validity, c.Run.CutShort, c.Run.Interrupted, c.Brakes = record.Validity{Valid: true}, false, false, nil
 	return gate.Why(&c)
 }
 
@@ -83,6 +83,8 @@ func headline(r *record.Result) string {
 	switch {
 	case broken > 0:
 		return fmt.Sprintf("%d of %s broken", broken, plural(uint64(len(r.Limits)), "limit", "limits"))
+	case braked(r):
+		return "The safety brake ended it: the target was in distress"
 	case r.Run.CutShort:
 		return "Cut short: what was measured so far"
 	case r.Run.Interrupted:

@@ -202,6 +202,12 @@ func pageNotices(r *record.Result) []notice {
 	} else if r.Run.Interrupted {
 		out = append(out, notice{"interrupted", "Interrupted", "The run was ended early on request. What was measured until then stands."})
 	}
+	if s := brakeNotice(r); s != "" {
+		out = append(out, notice{"brake", "Safety brake", "It was " + s + "."})
+	}
+	if r.Run.NoBrake {
+		out = append(out, notice{"no-brake", "No brake", "Note: " + brakeOff + "."})
+	}
 	if r.Run.Insecure {
 		out = append(out, notice{"insecure", "Insecure", "No certificate was verified (--insecure). Whatever answered may not have been the target."})
 	}

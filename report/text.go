@@ -149,6 +149,12 @@ func stateNotices(r *record.Result) []string {
 	case r.Run.Interrupted:
 		list = append(list, "INTERRUPTED: ended early on request")
 	}
+	if s := brakeNotice(r); s != "" {
+		list = append(list, "BRAKE: "+s)
+	}
+	if r.Run.NoBrake {
+		list = append(list, "NO BRAKE: "+brakeOff)
+	}
 	if r.Run.Insecure {
 		list = append(list, "INSECURE: no certificate was verified; whatever answered may not have been the target")
 	}

@@ -19,6 +19,8 @@ type Guard struct {
 	Allow []netip.Prefix // besides loopback, which is always allowed
 
 	lookup lookupFunc // nil: the system's resolver
+	dry    bool       // names are not resolved, so nothing is known of them
+	unsure bool       // dry, and what a name in an allow list stands for is not known either
 }
 
 // lookupFunc resolves a host name to its addresses.
@@ -34,22 +36,9 @@ func NewGuard(t *Target, extra []string) (*Guard, error) {
 
 func newGuard(t *Target, extra []string, lookup lookupFunc) (*Guard, error) {
 	g := &Guard{lookup: lookup}
-	var entries []string
-	if t != nil {
-		g.Allow = slices.Clone(t.Allow)
-		entries = t.AllowNames
-	}
-	var names []string
-	for _, entry := range append(slices.Clone(entries), extra...) {
-		prefix, name, err := parseAllow(entry)
-		if err != nil {
-			return nil, err
-		}
-		if name != "" {
-			names = append(names, name)
-		} else {
-			g.Allow = append(g.Allow, prefix)
-		}
+	names, err := g.read(t, extra)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
@@ -63,6 +52,36 @@ func newGuard(t *Target, extra []string, lookup lookupFunc) (*Guard, error) {
 		}
 	}
 	return g, nil
+}
+
+// DryGuard is NewGuard without asking a resolver, for when nothing may be sent: Check then refuses only the addresses that
+// NewGuard's would refuse whatever the names stand for.
+func DryGuard(t *Target, extra []string) (*Guard, error) {
+	g := &Guard{dry: true}
+	names, err := g.read(t, extra)
+	g.unsure = len(names) > 0
+	return g, err
+}
+
+// read takes the addresses and prefixes of the allow lists and gives the names in them.
+func (g *Guard) read(t *Target, extra []string) (names []string, err error) {
+	var entries []string
+	if t != nil {
+		g.Allow = slices.Clone(t.Allow)
+		entries = t.AllowNames
+	}
+	for _, entry := range append(slices.Clone(entries), extra...) {
+		prefix, name, err := parseAllow(entry)
+		if err != nil {
+			return nil, err
+		}
+		if name != "" {
+			names = append(names, name)
+		} else {
+			g.Allow = append(g.Allow, prefix)
+		}
+	}
+	return names, nil
 }
 
 // AllowError is an entry of an allow list that cannot be read.
@@ -166,6 +185,9 @@ func (g *Guard) control(network, address string, _ syscall.RawConn) error {
 // Check resolves every service's host before anything is sent. All addresses of a name must be allowed, since any of them may
 // be dialled. The error is a *RefusedError with every refusal, or a *ResolveError when a name has no address.
 func (g *Guard) Check(ctx context.Context, t *Target) error {
+	if g.unsure {
+		return nil
+	}
 	var refusals []Refusal
 	for _, s := range t.Services {
 		if s.URL == "" {
@@ -199,6 +221,9 @@ func (g *Guard) Check(ctx context.Context, t *Target) error {
 func (g *Guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{normal(a)}, nil
+	}
+	if g.dry {
+		return nil, nil
 	}
 	lookup := g.lookup
 	if lookup == nil {

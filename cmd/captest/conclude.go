@@ -112,15 +112,23 @@ func tell(e *env, jsonTo, dir string, res *record.Result) error {
 		return report.JSON(e.stdout, res)
 	case "":
 	default:
-		f, err := os.OpenFile(jsonTo, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-		if err != nil {
-			return invalid(err)
-		}
-		if err := errors.Join(report.JSON(f, res), f.Close()); err != nil {
-			return fmt.Errorf("%s: %w", jsonTo, err)
+		if err := toFile(jsonTo, func(f *os.File) error { return report.JSON(f, res) }); err != nil {
+			return err
 		}
 	}
 	return report.Text(e.stdout, res, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80, Dir: dir})
+}
+
+// toFile writes what --json asked for; a file that cannot be made is a mistake of the command line.
+func toFile(name string, put func(*os.File) error) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return invalid(err)
+	}
+	if err := errors.Join(put(f), f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // mustJSON of our own structures, which cannot fail to marshal.

@@ -38,7 +38,7 @@ type program struct {
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, out: t.TempDir()}
-	if len(args) > 0 && args[0] == "run" {
+	if len(args) > 0 && (args[0] == "run" || args[0] == "demo") {
 		args = append(args, "--out", p.out)
 	}
 	p.cmd = command(t, args...)

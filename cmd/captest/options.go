@@ -36,6 +36,8 @@ type runOptions struct {
 	storeDir    string
 	store       string
 	set         map[string]string
+	noBrake     bool
+	battery     *experiment.Battery // of captest demo; nil: none
 
 	users      uint64
 	concurrent int
@@ -48,6 +50,9 @@ type runOptions struct {
 
 	secure secureOptions
 }
+
+// noBrakeWarning is what a person must have read before a target is driven on in distress.
+const noBrakeWarning = "WARNING: --no-brake: load goes on, and is raised, however badly the target fares"
 
 func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.target, "target", "t", "reference", "where load goes: NAME[:PROFILE], FILE or URL")
@@ -62,6 +67,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 0, "makes request data reproducible (default: random)")
 	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
 	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
+	f.BoolVar(&o.noBrake, "no-brake", false, "go on with the load even when more than half of the requests fail or no health check is answered")
 	f.StringVar(&o.storeDir, "store-dir", "", "keep the bundled services' databases in this folder (default: a temporary one, removed at the end)")
 	addStore(f, &o.store)
 	f.Uint64Var(&o.users, "users", 0, "fixed load: journeys in all")

@@ -24,7 +24,7 @@ func newRoot(e *env) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &exitError{cause: err, code: 104, hint: "see `" + c.CommandPath() + " --help`"}
 	})
-	root.AddCommand(newRun(e), newServe(e), newServeOne(e), newProbe(e), newReport(e), newGate(e), newDiagnose(e), newExport(e), newCheck(e), newSchema(e), newScenarios(e), newTargets(e))
+	root.AddCommand(newRun(e), newPlan(e), newDemo(e), newServe(e), newServeOne(e), newProbe(e), newReport(e), newGate(e), newDiagnose(e), newExport(e), newCheck(e), newSchema(e), newScenarios(e), newTargets(e))
 	checkArgs(root)
 	for _, c := range root.Commands() {
 		checkArgs(c)

@@ -61,69 +61,27 @@ A vegeta target file, http or json, is a scenario too: its first line tells, and
 
 // runRun is the pipeline: files → target → folder → experiment → result → verdict.
 func runRun(ctx context.Context, e *env, o *runOptions) error {
-	scenario, limits, fixed, err := o.load()
+	j, err := o.prepare(ctx, e, targets.NewGuard)
 	if err != nil {
-		return invalid(err)
+		return err
 	}
-	target, err := o.findTarget(scenario, e.getenv)
-	if err != nil {
-		return invalid(err)
-	}
-	if err := o.applySet(target); err != nil {
-		return invalid(err)
-	}
-	if target.Bundled {
-		if target.Store, err = chooseStore(e, o.store, target.Store); err != nil {
-			return invalid(err)
-		}
-	} else if o.store != "" {
-		return invalid(errors.New("--store is for the bundled services; this target keeps its rows itself"))
-	}
-	engineName, why, err := chooseEngine(o, scenario, target, fixed)
-	if err != nil {
-		return invalid(err)
-	}
-	sources, err := parseSources(o.sources)
-	if err != nil {
-		return invalid(err)
-	}
-	secure, err := o.secure.config()
-	if err = errors.Join(err, o.secure.fits(target)); err != nil {
-		return invalid(err)
-	}
-	effort, err := experiment.ParseEffort(o.effort)
-	if err != nil {
-		return invalid(err)
-	}
-	baseline, err := o.loadBaseline(scenario)
-	if err != nil {
-		return &exitError{code: gate.ExitBaseline, cause: err}
-	}
-
 	control := &experiment.Control{}
 	defer interrupted(control.Quit)()
+	dir, err := perform(ctx, e, o, j, control)
+	if dir == "" {
+		return err
+	}
+	return finish(e, o, dir, err)
+}
+
+// perform carries a job out and gives the run folder, "" when it never came to an experiment.
+func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experiment.Control) (dir string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.maxDuration, experiment.ErrInterrupted)
 	defer cancel()
-
-	guard, err := targets.NewGuard(target, o.allowHost)
-	if err != nil {
-		return invalid(err)
-	}
-	if !target.Bundled {
-		if err := guard.Check(ctx, target); err != nil {
-			return err
-		}
-	}
-	if err := target.CheckServices(scenario.Services()); err != nil {
-		return invalid(err)
-	}
-	if err := scenario.Check(e.getenv); err != nil {
-		return invalid(err)
-	}
-
+	scenario, target := j.scenario, j.target
 	folder, err := record.Create(o.out, scenario.Name, target.Name, time.Now())
 	if err != nil {
-		return invalid(err)
+		return "", invalid(err)
 	}
 	defer folder.Close()
 	clock := record.NewClock()
@@ -132,7 +90,7 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	defer stack.stop()
 	if target.Bundled {
 		if target, err = stack.start(ctx, target); err != nil {
-			return err
+			return "", err
 		}
 	}
 
@@ -141,36 +99,42 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 		seed = randomSeed()
 	}
 	info := record.RunInfo{
-		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Set: target.Set, Plan: plan(fixed),
-		Effort: string(effort), Engine: engineName, EngineWhy: why, Insecure: o.secure.insecure, Seed: seed, Started: clock.Start().UTC(), CaptestVersion: version(),
-		Host: observe.Fingerprint(), Steps: stepNames(scenario),
+		ID: filepath.Base(folder.Dir()), Scenario: scenario.Name, Target: target.Name, Profile: target.Profile, Set: target.Set, Plan: plan(j.fixed),
+		Effort: string(j.effort), Engine: j.engine, EngineWhy: j.engineWhy, Insecure: o.secure.insecure, NoBrake: o.noBrake, Seed: seed,
+		Started: clock.Start().UTC(), CaptestVersion: version(), Host: observe.Fingerprint(), Steps: stepNames(scenario),
+	}
+	if o.battery != nil {
+		info.Effort = experiment.EffortBattery
 	}
 	info.Host.Colocated = colocated(target)
-	writeHead(folder, clock, info, limits, baseline)
+	writeHead(folder, clock, info, j.limits, j.baseline)
 
 	identity := drive.NewIdentity(seed, scenario.Name, folder.Reserve)
-	config := drive.Config{Scenario: scenario, Target: target, Guard: guard, Identity: identity, Env: e.getenv, Clock: clock, TLS: secure, HTTP: drive.Version(o.secure.http), Sources: sources}
-	engine, err := newEngine(engineName, config)
+	config := drive.Config{Scenario: scenario, Target: target, Guard: j.guard, Identity: identity, Env: e.getenv, Clock: clock, TLS: j.tls, HTTP: drive.Version(o.secure.http), Sources: j.sources}
+	engine, err := newEngine(j.engine, config)
 	if err != nil {
-		return invalid(err)
+		return "", invalid(err)
 	}
 	defer engine.Close()
 	prober, err := drive.NewProber(config)
 	if err != nil {
-		return invalid(err)
+		return "", invalid(err)
 	}
 	defer prober.Close()
 
-	fmt.Fprintf(e.stderr, "engine %s (%s)\n", engineName, why)
+	fmt.Fprintf(e.stderr, "engine %s (%s)\n", j.engine, j.engineWhy)
 	if o.secure.insecure {
 		fmt.Fprintln(e.stderr, insecureWarning)
 	}
-	if engineName == engineNative && e.getenv("GOGC") == "" {
+	if o.noBrake {
+		fmt.Fprintln(e.stderr, noBrakeWarning)
+	}
+	if j.engine == engineNative && e.getenv("GOGC") == "" {
 		// It allocates nothing for a request, so collecting twice as often costs next to nothing and keeps the heap small.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
 	recorder := record.NewRecorder(record.RecorderConfig{Clock: clock, Folder: folder, Steps: stepNames(scenario)})
-	observer := observe.New(observe.Config{Target: target, Guard: guard, TLS: secure, Folder: folder, Clock: clock})
+	observer := observe.New(observe.Config{Target: target, Guard: j.guard, TLS: j.tls, Folder: folder, Clock: clock})
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { recorder.Run(background) })
@@ -182,9 +146,9 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 		restart = restartHook(target)
 	}
 	runErr := experiment.Run(ctx, experiment.Config{
-		Scenario: scenario, Target: target, Guard: guard, Limits: limits, Engine: engine, Prober: prober, Recorder: recorder,
-		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: fixed, Baseline: baseline,
-		Restart: restart, Own: experiment.OwnNow(len(sources)),
+		Scenario: scenario, Target: target, Guard: j.guard, Limits: j.limits, Engine: engine, Prober: prober, Recorder: recorder,
+		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: j.effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: j.fixed, Battery: o.battery,
+		Baseline: j.baseline, Restart: restart, NoBrake: o.noBrake, Own: experiment.OwnNow(len(j.sources)),
 	})
 	closeScreen()
 	stopBackground()
@@ -194,9 +158,9 @@ func runRun(ctx context.Context, e *env, o *runOptions) error {
 	stack.stop()
 	writeEnd(folder, clock, runErr)
 	if err := folder.Close(); err != nil {
-		return fmt.Errorf("run folder %s: %w", folder.Dir(), err)
+		return "", fmt.Errorf("run folder %s: %w", folder.Dir(), err)
 	}
-	return finish(e, o, folder.Dir(), runErr)
+	return folder.Dir(), runErr
 }
 
 // finish turns the folder into result, page and summary, exactly as `captest report` would tomorrow.

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 
 	"github.com/captest/captest/internal/record"
@@ -74,6 +75,21 @@ func (u *user) judge(s *step, status int, header scenarios.Header) (record.Error
 		u.values.Vars[s.captures[i].Name] = view(u.made[from:])
 	}
 	return record.ErrorNone, ""
+}
+
+// turnedAway says whether an answer refuses for now and asks to come back: a limiter at work, not a service that breaks.
+func turnedAway(status int, header scenarios.Header) record.Flags {
+	if busy(status) {
+		if _, asked := header.Field("Retry-After", 0); asked {
+			return record.TurnedAway
+		}
+	}
+	return 0
+}
+
+// busy statuses are those that Retry-After goes with. Source: RFC 9110, 15.6.4, and RFC 6585, 4.
+func busy(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 }
 
 // gunzip undoes the compression a step asked for by its own Accept-Encoding.

@@ -86,6 +86,7 @@ func (p *response) statusLine(line []byte) {
 		return
 	}
 	p.code = int(rest[0]-'0')*100 + int(rest[1]-'0')*10 + int(rest[2]-'0')
+	p.keep = p.keep || busy(p.code) // whether it asks to come back stands in a field
 	p.phase = inFields
 }
 

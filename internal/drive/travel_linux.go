@@ -100,6 +100,7 @@ func (l *loop) answered(r *rider, c *conn) {
 		r.keepCookies(w.proto.URL, &http.Response{Header: c.in.httpHeader()})
 	}
 	r.answer = r.sink.buf
+	x.Flags |= turnedAway(c.in.status, &c.in)
 	x.Error, r.detail = r.judge(w.step, c.in.status, &c.in)
 	l.finish(r)
 }

@@ -207,7 +207,9 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 		return class, detail, err
 	}
 	u.keepCookies(r.URL, resp)
-	class, detail := u.judge(s, resp.StatusCode, scenarios.HTTPHeader(resp.Header))
+	header := scenarios.HTTPHeader(resp.Header)
+	sample.Flags |= turnedAway(resp.StatusCode, header)
+	class, detail := u.judge(s, resp.StatusCode, header)
 	return class, detail, nil
 }
 

@@ -179,7 +179,9 @@ func (a *attack) take(res *vegeta.Result) {
 	case res.Code == 0: // vegeta's client would not have it: a Location that is no URL
 		out.sample.Error, out.detail = record.ErrorProtocol, clip(res.Error)
 	default:
-		out.sample.Error, out.detail = u.judge(a.step, h.status, scenarios.HTTPHeader(h.header))
+		header := scenarios.HTTPHeader(h.header)
+		out.sample.Flags |= turnedAway(h.status, header)
+		out.sample.Error, out.detail = u.judge(a.step, h.status, header)
 	}
 	u.settle(a.step, &out, h.err, shard)
 	a.account(out)

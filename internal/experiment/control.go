@@ -14,6 +14,7 @@ type Control struct {
 	skip   context.CancelCauseFunc // the trial in progress
 	early  error                   // arrived before the run began
 	exit   *Exit
+	quit   bool
 	steer  *steering // the load in progress, where it can be changed
 }
 
@@ -25,7 +26,19 @@ func (e *Exit) Error() string { return e.Service + " service exited: " + e.Detai
 var errNext = errors.New("next phase asked for")
 
 // Quit ends the run early; the report is still written.
-func (c *Control) Quit() { c.end(ErrInterrupted) }
+func (c *Control) Quit() {
+	c.mu.Lock()
+	c.quit = true
+	c.mu.Unlock()
+	c.end(ErrInterrupted)
+}
+
+// Quitted says whether somebody asked the run to end; its time limit does not.
+func (c *Control) Quitted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.quit
+}
 
 // Exited tells the run that a service died. The run ends: capacity of a dead service is no figure.
 func (c *Control) Exited(service, detail string) {

@@ -21,7 +21,7 @@ func (t *recoveryTest) cycles(ctx context.Context) error {
 	rate := 0.5 * t.capacity
 	for i := range t.pace.cycles {
 		t.loadS = t.now().Seconds()
-		_, _, err := t.trial(ctx, trialSpec{
+		_, end, err := t.trial(ctx, trialSpec{
 			phase: "cycle", measured: cycleLength, load: arrivals(uint64(i), schedule.Stage{From: rate, To: rate, For: cycleLength}),
 			mark: record.Load{RatePerSecond: rate, Arrivals: string(schedule.Slotted)},
 			note: fmt.Sprintf("cycle %d of %d, %.3g/s", i+1, t.pace.cycles, rate),
@@ -29,6 +29,9 @@ func (t *recoveryTest) cycles(ctx context.Context) error {
 		t.endS = t.now().Seconds()
 		if err != nil {
 			return err
+		}
+		if end.brake != nil {
+			return end.brake
 		}
 		if err := sleep(ctx, cycleLength-3*time.Second); err != nil {
 			return err

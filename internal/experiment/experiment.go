@@ -39,7 +39,9 @@ type Config struct {
 	Seed     uint64            // of the open loads' arrivals
 	Arrivals schedule.Arrivals // how they come; "" is slotted
 	Fixed    *Fixed            // nil runs the capacity plan
+	Battery  *Battery          // instead of the search; nil: none
 	Baseline *targets.Baseline // nil for none
+	NoBrake  bool              // go on however badly the target fares
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
 	// Latest reads a service's gauges; nil is Observer.Latest.
@@ -68,6 +70,7 @@ type experiment struct {
 	bases      map[string]Quiet // of every step
 	readings   *readings
 	quietSpan  Span    // when the target was idle, before any load
+	silentS    float64 // how long no health check had been answered when the last load ended
 	overloadMs float64 // mean response time under the patient overload
 	triggers   []record.Trigger
 
@@ -86,6 +89,9 @@ func Run(ctx context.Context, c Config) error {
 	}
 	if x.Arrivals == "" {
 		x.Arrivals = schedule.Slotted
+	}
+	if c.Battery != nil {
+		x.care = batteryPace
 	}
 	ctx, stop := c.Control.bind(ctx)
 	defer stop()
@@ -116,17 +122,26 @@ func (x *experiment) run(ctx context.Context) error {
 	if x.Fixed != nil {
 		return x.fixed(ctx)
 	}
+	if x.Battery != nil {
+		return x.battery(ctx)
+	}
 	return x.capacityPlan(ctx)
 }
 
 // capacityPlan: quiet baseline, the search, overload, release, recovery watch.
 func (x *experiment) capacityPlan(ctx context.Context) error {
+	if err := x.atRest(ctx); err != nil {
+		return err
+	}
+	return x.search(ctx)
+}
+
+// atRest learns how the target is without load. Its gauges are read from then on, until ctx is done.
+func (x *experiment) atRest(ctx context.Context) error {
 	if err := x.preflight(ctx); err != nil {
 		return err
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	x.readings = x.collect(reading)
+	x.readings = x.collect(ctx)
 	began := x.now().Seconds()
 	if err := x.quietBaseline(ctx); err != nil {
 		return err
@@ -135,7 +150,7 @@ func (x *experiment) capacityPlan(ctx context.Context) error {
 		return err
 	}
 	x.quietSpan = Span{began, x.now().Seconds()}
-	return x.search(ctx)
+	return nil
 }
 
 // phase moves the run on: screen, frames and events all learn of it at once.

@@ -47,7 +47,8 @@ func (f *Fixed) Describe() string {
 }
 
 // fixed sends the load once and counts every answer, the last ones included: a user who asked for 100 registrations gets
-// 100, and no probe of ours adds to them.
+// 100, and no probe of ours adds to them (the brake asks the health check alone). For the same reason a braked fixed load is
+// not watched afterwards: there were no quiet requests to compare with.
 func (x *experiment) fixed(ctx context.Context) error {
 	f := x.Fixed
 	s := trialSpec{

@@ -47,6 +47,9 @@ func (t *recoveryTest) ladder(ctx context.Context, phase string, order []float64
 		if err != nil {
 			return err
 		}
+		if end.brake != nil {
+			return end.brake
+		}
 		if end.verdict == verdictInvalid {
 			t.leaveOpen(fmt.Sprintf("%s at %.0f %% of capacity", phase, percent), strings.Join(end.reasons, "; "))
 			continue
@@ -114,6 +117,10 @@ func (t *recoveryTest) background(ctx context.Context) (on bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		if t.triggers[len(t.triggers)-1].BackgroundPercent == nil {
+			t.leaveOpen("recovery under load", "the brake ended that load too")
+			return carriesOn(class), nil
+		}
 		switch class {
 		case record.SelfHealing, record.Slow, record.Degraded:
 			low, known.Confirmed = share, ref(100*share)
@@ -135,16 +142,17 @@ func (t *recoveryTest) triggerAt(ctx context.Context, share float64, base map[st
 	x := record.Trigger{Clients: Patient, BackgroundPercent: ref(100 * share)}
 	err = t.pull(ctx, trialSpec{
 		phase: "overload", measured: t.pace.patient,
-		pause: &drive.Throttle{},
-		load:  arrivals(1, schedule.Stage{From: over, To: over, For: t.pace.patient}, schedule.Stage{From: kept, To: kept, For: longestWatch}),
-		mark:  record.Load{RatePerSecond: over, Arrivals: string(schedule.Slotted)},
-		note:  fmt.Sprintf("%.3g/s, then %.3g/s kept up", over, kept),
+		pause: &drive.Throttle{}, overloads: true, roundS: 0.5 * t.pace.patient.Seconds(), // what it leaves waiting takes so long at capacity
+
+		load: arrivals(1, schedule.Stage{From: over, To: over, For: t.pace.patient}, schedule.Stage{From: kept, To: kept, For: longestWatch}),
+		mark: record.Load{RatePerSecond: over, Arrivals: string(schedule.Slotted)},
+		note: fmt.Sprintf("%.3g/s, then %.3g/s kept up", over, kept),
 	}, x, base)
 	if err != nil {
 		return "", err
 	}
 	last := &t.triggers[len(t.triggers)-1]
-	if last.Class != record.Stuck {
+	if last.Class != record.Stuck || last.BackgroundPercent == nil {
 		return last.Class, nil
 	}
 	w := t.watch(ctx)

@@ -81,6 +81,9 @@ func (p *progress) decorate(s *record.Snapshot) {
 		s.PhaseLeft = max(0, p.expected-spent)
 		s.Left = s.PhaseLeft + p.after()
 	}
+	if b := p.c.Battery; b != nil {
+		s.Left = max(s.PhaseLeft, BatteryUsual-now) + b.Ahead
+	}
 	s.Warnings = append([]string(nil), p.warnings...)
 	s.Health = s.Health[:0:0]
 	for _, name := range probeOrder {

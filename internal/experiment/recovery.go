@@ -66,6 +66,11 @@ func (x *experiment) testRecovery(ctx context.Context, from reached) error {
 
 func (t *recoveryTest) run(ctx context.Context) error {
 	err := t.stages(ctx)
+	if braked := (*Braked)(nil); errors.As(err, &braked) {
+		t.leaveOpen("the rest of the recovery test", braked.Error())
+		t.watchUntilSettled(ctx)
+		err = nil
+	}
 	t.conclude()
 	if err != nil {
 		return err
@@ -147,8 +152,11 @@ func (t *recoveryTest) enterRest(ctx context.Context, fromS float64) error {
 // trigger overloads with one kind of clients, lets go and watches.
 func (t *recoveryTest) trigger(ctx context.Context, clients string) error {
 	spec := trialSpec{
-		phase: "overload", measured: t.pace.patient, load: drive.Load{Users: t.users, For: t.pace.patient},
+		phase: "overload", overloads: true, measured: t.pace.patient, load: drive.Load{Users: t.users, For: t.pace.patient},
 		mark: record.Load{Users: t.users},
+	}
+	if t.best > 0 {
+		spec.roundS = float64(t.users) / t.best
 	}
 	x := record.Trigger{Clients: clients, Users: t.users}
 	if clients == Aborting {
@@ -171,6 +179,9 @@ func (t *recoveryTest) pull(ctx context.Context, spec trialSpec, x record.Trigge
 		t.endS = t.now().Seconds()
 		if mean, ok := run.sums.Value("", "mean", 0); ok && spec.phase == "overload" {
 			t.overloadMs = mean
+		}
+		if run.braked { // nothing of the load is kept up
+			x.BackgroundPercent, base = nil, t.bases
 		}
 		x = t.aftermath(ctx, w, run, x, base)
 		if x.BackgroundPercent != nil {
@@ -271,7 +282,7 @@ func (t *recoveryTest) newAftermath(run *trialRun, base map[string]Quiet, kept f
 	longest := max(t.pace.watch.Seconds(), 5*expected, 2*t.longest().Seconds())
 	return Aftermath{
 		Base: base, TriggeredS: t.loadS, ReleasedS: t.now().Seconds(), ExpectedDrain: expected, WindowS: window, MinProbes: t.pace.minProbes,
-		RelapseS: t.pace.relapse.Seconds(), MaxS: min(longest, longestWatch.Seconds()), Strict: t.pace.strict,
+		RelapseS: t.pace.relapse.Seconds(), MaxS: min(longest, t.pace.longest().Seconds()), Strict: t.pace.strict,
 		Timers: []record.Timer{{Seconds: t.longest().Seconds(), What: "the scenario's request timeout"}},
 	}
 }
@@ -332,15 +343,25 @@ func (t *recoveryTest) conclude() {
 // watchOnly waits without load for a target that the search itself wounded: it may come back by itself.
 func (x *experiment) watchOnly(ctx context.Context, why string) error {
 	x.warn("%s (%s)", why, x.Target.Name)
+	return x.watchIdle(ctx)
+}
+
+// watchIdle watches what becomes of a target that has no load any more, and writes the verdict into the run folder.
+func (x *experiment) watchIdle(ctx context.Context) error {
 	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS}
-	w := x.watch(ctx)
-	defer w.close()
-	nothing := make(chan struct{})
-	close(nothing)
-	x.triggers = append(x.triggers, t.aftermath(ctx, w, idle(nothing), record.Trigger{Clients: Patient}, x.bases))
+	t.watchUntilSettled(ctx)
 	t.conclude()
 	x.event(record.EventRecovery, -1, t.verdict.Summary, t.verdict)
 	return context.Cause(ctx)
+}
+
+// watchUntilSettled watches a target without load, after one that was no trigger of the plan.
+func (t *recoveryTest) watchUntilSettled(ctx context.Context) {
+	w := t.watch(ctx)
+	defer w.close()
+	nothing := make(chan struct{})
+	close(nothing)
+	t.triggers = append(t.triggers, t.aftermath(ctx, w, idle(nothing), record.Trigger{Clients: Patient}, t.bases))
 }
 
 // recordCrash says what the run was ended by.

@@ -8,6 +8,7 @@ type recoveryPace struct {
 	window            time.Duration // of good probes that counts as recovered
 	relapse           time.Duration // watched after the first good window
 	watch             time.Duration // longest watch, at least
+	most              time.Duration // longest watch, whatever the timeouts ask for; 0: longestWatch
 	minProbes         int           // of each step in a window
 	strict            bool          // measurement 4.3's tolerance
 	rung              time.Duration // measured part of each load of the ladders; 0: no ladders, no background load
@@ -49,6 +50,13 @@ const rungWarm = 5 * time.Second
 
 // longestWatch bounds T_max, which grows with the timeouts of the scenario.
 const longestWatch = 10 * time.Minute
+
+func (p recoveryPace) longest() time.Duration {
+	if p.most > 0 {
+		return p.most
+	}
+	return longestWatch
+}
 
 // usual length of the whole test on a target that heals.
 func (p recoveryPace) usual() time.Duration {

@@ -23,6 +23,10 @@ func (x *experiment) search(ctx context.Context) error {
 		switch a.Kind {
 		case search.Closed, search.Open:
 			err := x.carryOut(ctx, a)
+			if braked := (*Braked)(nil); errors.As(err, &braked) {
+				x.stateCapacity()
+				return x.watchIdle(ctx)
+			}
 			if errors.Is(err, errGone) {
 				x.stateCapacity()
 				return x.watchOnly(ctx, errGone.Error())
@@ -73,6 +77,13 @@ func (x *experiment) carryOut(ctx context.Context, a search.Action) error {
 	if err != nil {
 		return err
 	}
+	if end.brake != nil {
+		if end.trial.Window.Seconds > 0 { // as far as it came it says what the target did not carry
+			end.trial.Drain = search.Wounded
+			x.found = append(x.found, end.trial)
+		}
+		return end.brake
+	}
 	if gone(sums) {
 		return errGone
 	}
@@ -121,6 +132,7 @@ func (x *experiment) drain(ctx context.Context) search.Drained {
 			return search.Wounded
 		case ok:
 			if good++; good == inARow {
+				x.silentS = 0 // it answers
 				return search.Dry
 			}
 		default:

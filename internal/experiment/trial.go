@@ -30,13 +30,16 @@ type trialSpec struct {
 	whole          bool          // count until the last answer is in, not only until the load ends
 	note           string
 	pause          *drive.Throttle   // holds the load without being offered to a person; nil for none
+	overloads      bool              // it is meant to: the brake acts only on a target that is gone
+	roundS         float64           // of an overload: how long a request may take
 	action         *search.Action    // the search asked for it and judges it; nil: a fixed load or the overload
 	release        func(t *trialRun) // called when the load has ended, before what is in flight has finished
 }
 
 // trialRun is what a release hook sees.
 type trialRun struct {
-	inFlight int // when the load ended
+	inFlight int  // when the load ended
+	braked   bool // it was the brake that ended it, all of it
 	sums     record.TrialSums
 	done     <-chan struct{}    // closed when nothing is in flight any more
 	tally    func() drive.Tally // what was sent in all, once done
@@ -47,6 +50,7 @@ type trialEnd struct {
 	reasons []string
 	tally   drive.Tally
 	trial   search.Trial // of an action
+	brake   *Braked      // that ended it; nil: it was not pulled
 }
 
 // trial holds one load and says what came of it. The error is ErrInterrupted, the target's crash, or the engine's own.
@@ -61,6 +65,8 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 
 	tctx, skip := x.Control.trial(ctx)
 	defer skip()
+	tctx, cut := context.WithCancelCause(tctx)
+	defer cut(nil)
 	began := x.now()
 	var tally drive.Tally
 	var driveErr error
@@ -76,6 +82,8 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 
 	over := x.steered(s, index)
 	defer over()
+	brake := x.brakes(tctx, s, index, cut)
+	defer brake.end()
 	if s.warm > 0 && x.wait(tctx, done, s.warm) {
 		x.Recorder.Enter(record.Mark{Trial: index, Phase: s.phase, Load: s.mark})
 	}
@@ -96,6 +104,7 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 	sums := x.Recorder.Cut()
 	inFlight := x.Recorder.Snapshot().InFlight
 	pauses = x.Observer.Pauses().Since(pauses)
+	pulled := brake.end()
 	end := trialEnd{}
 	if s.action != nil {
 		w := x.figures(sums, bins, began)
@@ -115,10 +124,14 @@ func (x *experiment) trial(ctx context.Context, s trialSpec) (record.TrialSums, 
 			end.verdict = verdictFail // a service that dies under load has failed; the generator is not to blame
 		}
 	}
+	if end.brake = pulled; pulled != nil {
+		end.verdict, end.reasons = verdictFail, []string{pulled.Error()}
+		end.trial.Verdict = search.Verdict{Outcome: search.Fail, Reasons: end.reasons}
+	}
 	x.remember(index, sums, end)
 	x.event(record.EventTrialEnd, index, "", record.TrialEnd{Verdict: end.verdict, Reasons: end.reasons, ResolutionPercent: end.resolution()})
 	if s.release != nil && ctx.Err() == nil {
-		s.release(&trialRun{inFlight: inFlight, sums: sums, done: done, tally: func() drive.Tally { return tally }})
+		s.release(&trialRun{inFlight: inFlight, braked: pulled != nil, sums: sums, done: done, tally: func() drive.Tally { return tally }})
 	} else {
 		x.progress.enter("drain", "waiting for what is in flight", 0)
 		x.Recorder.Enter(record.Mark{Trial: -1, Phase: "drain"})

@@ -6,6 +6,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/captest/captest/internal/record"
@@ -34,9 +35,10 @@ const PlanCapacity = "capacity"
 //  1. not valid → inconclusive (111). The numbers are about the generator, so they may neither praise nor blame the target.
 //  2. stuck or crashed → fail (115), also when it crashed before anything succeeded: a service that died was seen to die.
 //  3. nothing succeeded and no limit is broken → inconclusive (111). No data never passes, with or without limits.
-//  4. a limit broken on valid data → fail (99).
+//  4. a limit broken on valid data, or a fixed load that the safety brake ended → fail (99).
 //  5. a limit nobody could judge → inconclusive (111).
-//  6. the run ended before its plan did → inconclusive (111): what is missing might have failed.
+//  6. the run ended before its plan did, the search that the brake ended included → inconclusive (111): what is missing might
+//     have failed.
 //  7. pass (0).
 //
 // 115 stands before 99 because an exit code is one number, and "somebody has to restart it" asks for a different reaction
@@ -96,16 +98,18 @@ func verdict(run *record.Run, res *record.Result, broken, unknown bool) (string,
 		return Fail, ExitNotRecovered
 	case succeeded(run, res) == 0 && !broken:
 		return Inconclusive, ExitInconclusive
-	case broken:
+	case broken, res.Run.Plan != PlanCapacity && len(res.Brakes) > 0:
 		return Fail, ExitLimits
 	case unknown:
 		return Inconclusive, ExitInconclusive
-	case res.Run.Interrupted, res.Run.CutShort, run.CutShort:
+	case res.Run.Interrupted, res.Run.CutShort, run.CutShort, slices.ContainsFunc(res.Brakes, endedPlan):
 		return Inconclusive, ExitInconclusive
 	default:
 		return Pass, ExitPass
 	}
 }
+
+func endedPlan(b record.Brake) bool { return b.EndedPlan }
 
 // Broken tells a limit that was broken from one nobody could judge: a value that missed it, or a recovery that never came.
 func Broken(l record.LimitResult) bool {
@@ -161,6 +165,11 @@ func Why(res *record.Result) []string {
 			why = append(why, "the target crashed")
 		} else {
 			why = append(why, "the target did not recover from the overload")
+		}
+	}
+	for _, b := range res.Brakes {
+		if b.EndedPlan {
+			why = append(why, "the safety brake ended the load: "+b.Why)
 		}
 	}
 	for _, l := range res.Limits {

@@ -374,3 +374,31 @@ func TestMeaningOfEveryCode(t *testing.T) {
 		t.Error("1 is no code of captest")
 	}
 }
+
+func TestABrakedRunDoesNotPass(t *testing.T) {
+	t.Parallel()
+	pulled := []record.Brake{{Why: "60 of 80 requests failed", EndedPlan: true}}
+	overload := []record.Brake{{Why: "no health check was answered for 30 s"}}
+	tests := []struct {
+		name    string
+		plan    string
+		brakes  []record.Brake
+		limits  []string
+		verdict string
+		code    int
+	}{
+		{"a fixed load", "fixed", pulled, nil, Fail, ExitLimits},
+		{"a search", PlanCapacity, pulled, nil, Inconclusive, ExitInconclusive},
+		{"a search with a broken limit", PlanCapacity, pulled, []string{"p95<10ms"}, Fail, ExitLimits},
+		{"an overload", PlanCapacity, overload, nil, Pass, ExitPass},
+		{"none", "fixed", nil, nil, Pass, ExitPass},
+	}
+	for _, c := range tests {
+		run, res := made(t, c.plan, sample{phase: "baseline", users: 1, ms: 20, n: 100})
+		res.Brakes = c.brakes
+		Judge(run, res, parse(t, c.limits...))
+		if res.Verdict != c.verdict || res.ExitCode != c.code {
+			t.Errorf("%s: %s, exit %d; want %s, %d", c.name, res.Verdict, res.ExitCode, c.verdict, c.code)
+		}
+	}
+}

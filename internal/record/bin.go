@@ -7,6 +7,7 @@ type bin struct {
 	begun      uint64
 	dropped    uint64
 	late       uint64
+	turnedAway uint64 // failed requests that the target asked to come back
 	reused     uint64
 	clamped    uint64 // times outside the histograms' range, or that ran backwards
 	connErrors [errorClasses]uint64
@@ -52,6 +53,9 @@ func (b *bin) count(x *Sample) {
 		s.ok++
 	} else {
 		s.errors[class]++
+		if x.Flags&TurnedAway != 0 {
+			b.turnedAway++
+		}
 	}
 	if x.Status >= 100 && x.Status <= 999 {
 		s.status[x.Status]++
@@ -96,6 +100,7 @@ func (b *bin) merge(o *bin) {
 	b.begun += o.begun
 	b.dropped += o.dropped
 	b.late += o.late
+	b.turnedAway += o.turnedAway
 	b.reused += o.reused
 	b.clamped += o.clamped
 	for i := range o.connErrors {
@@ -130,7 +135,7 @@ func (s *stepBin) merge(o *stepBin) {
 
 // reset empties it and keeps its memory.
 func (b *bin) reset() {
-	b.begun, b.dropped, b.late, b.reused, b.clamped = 0, 0, 0, 0, 0
+	b.begun, b.dropped, b.late, b.turnedAway, b.reused, b.clamped = 0, 0, 0, 0, 0, 0
 	b.connErrors = [errorClasses]uint64{}
 	for i := range b.steps {
 		s := &b.steps[i]

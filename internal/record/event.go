@@ -26,6 +26,7 @@ const (
 	EventTarget     EventKind = "target"      // {"service":…,"state":"started|ready|exited|restarted|unreachable","pid":…}
 	EventKey        EventKind = "key"         // {"key":…,"refused":…}: a person pressed something
 	EventLoad       EventKind = "load"        // Change: a person changed the load while it ran
+	EventBrake      EventKind = "brake"       // Brake: the target was in distress, so the load was ended
 	EventWarning    EventKind = "warning"     // Text only: must reach the reader of the report
 	EventCapacity   EventKind = "capacity"    // Capacity
 	EventRecovery   EventKind = "recovery"    // Recovery

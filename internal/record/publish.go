@@ -39,8 +39,8 @@ func (s *tickSum) add(b *bin, ns, integral int64) {
 
 // totals of the whole run.
 type totals struct {
-	n, ok, dropped, late, reused uint64
-	errors                       [errorClasses]uint64
+	n, ok, dropped, late, reused, turnedAway uint64
+	errors                                   [errorClasses]uint64
 }
 
 func (t *totals) add(b *bin) {
@@ -50,6 +50,7 @@ func (t *totals) add(b *bin) {
 	t.dropped += b.dropped
 	t.late += b.late
 	t.reused += b.reused
+	t.turnedAway += b.turnedAway
 	for i := range b.steps {
 		for c, k := range b.steps[i].errors {
 			t.errors[c] += k

@@ -26,6 +26,7 @@ type Result struct {
 	Baseline      *Baseline            `json:"baseline"`
 	Limits        []LimitResult        `json:"limits"`
 	Changes       []Change             `json:"changes,omitempty"` // by hand, in order of time
+	Brakes        []Brake              `json:"brakes,omitempty"`  // each time the safety brake was pulled
 	Warnings      []string             `json:"warnings"`
 	Verdict       string               `json:"verdict"` // pass, fail, inconclusive
 	ExitCode      int                  `json:"exit_code"`
@@ -45,6 +46,7 @@ type RunInfo struct {
 	Engine         string            `json:"engine"`
 	EngineWhy      string            `json:"engine_why,omitempty"` // for people
 	Insecure       bool              `json:"insecure,omitempty"`   // certificates were not verified
+	NoBrake        bool              `json:"no_brake,omitempty"`   // the safety brake was switched off
 	Seed           uint64            `json:"seed,string"`
 	Started        time.Time         `json:"started"`
 	Ended          *time.Time        `json:"ended"`

@@ -49,10 +49,11 @@ type Flags uint8
 
 // Sample flags.
 const (
-	NewConn  Flags = 1 << iota // a connection was opened for this request
-	Reused                     // a kept-alive connection carried it
-	Dropped                    // an arrival that could not start (in-flight cap); only Intended is set
-	TimedOut                   // the client gave up
+	NewConn    Flags = 1 << iota // a connection was opened for this request
+	Reused                       // a kept-alive connection carried it
+	Dropped                      // an arrival that could not start (in-flight cap); only Intended is set
+	TimedOut                     // the client gave up
+	TurnedAway                   // the target said no and to come back: 429 or 503 with Retry-After
 )
 
 // ErrorClass says why a request failed; ErrorNone is success.

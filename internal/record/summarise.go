@@ -131,6 +131,8 @@ func (s *summary) events(r *Result) {
 			}
 		case EventLoad, EventKey:
 			s.change(e, r)
+		case EventBrake:
+			s.brake(e, r)
 		case EventCapacity:
 			s.capacity = takeOver(s, e, &r.Capacity) || s.capacity
 		case EventRecovery:
