@@ -103,7 +103,7 @@ func TestADialEndsWithItsRequest(t *testing.T) {
 		s := get("/")
 		s.Steps[0].Timeout = time.Second
 		e := engine(t, Config{dial: slow, Scenario: s})
-		_, sums := drive(t, t.Context(), e, Load{Users: 3, For: 10 * time.Second}, recorder(s))
+		_, sums := drive(t, t.Context(), e, Load{Users: 3, For: 9500 * time.Millisecond}, recorder(s)) // its end is no request's
 		synctest.Wait()
 		// One dial for each user, and perhaps its last one on the way out; ten each if they outlived their requests.
 		if peak > 6 || now != 0 || sums.Errors["timeout"] != 30 {

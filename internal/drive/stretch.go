@@ -114,8 +114,10 @@ func (c *countedConn) Read(b []byte) (int, error) {
 
 // Write writes and counts.
 func (c *countedConn) Write(b []byte) (int, error) {
+	// Counted first: the answer may come, and the connection be closed and told of, before this goroutine runs again.
+	c.out.Add(uint64(len(b)))
 	n, err := c.Conn.Write(b)
-	c.out.Add(uint64(n))
+	c.out.Add(-uint64(len(b) - n))
 	if err != nil {
 		c.broke(err)
 	}
