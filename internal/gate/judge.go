@@ -39,7 +39,8 @@ const PlanCapacity = "capacity"
 //  5. a limit nobody could judge → inconclusive (111).
 //  6. the run ended before its plan did, the search that the brake ended included → inconclusive (111): what is missing might
 //     have failed.
-//  7. pass (0).
+//  7. a capacity run without a confirmed capacity → inconclusive (111): there is no figure to be proud of.
+//  8. pass (0).
 //
 // 115 stands before 99 because an exit code is one number, and "somebody has to restart it" asks for a different reaction
 // than "it is too slow". The broken limits are still in Limits. A service that sticks is usually slow as well, so with the
@@ -104,9 +105,16 @@ func verdict(run *record.Run, res *record.Result, broken, unknown bool) (string,
 		return Inconclusive, ExitInconclusive
 	case res.Run.Interrupted, res.Run.CutShort, run.CutShort, slices.ContainsFunc(res.Brakes, endedPlan):
 		return Inconclusive, ExitInconclusive
+	case noCapacity(res):
+		return Inconclusive, ExitInconclusive
 	default:
 		return Pass, ExitPass
 	}
+}
+
+// noCapacity says that a search has ended without a rate that the target is known to carry, as when captest was the limit.
+func noCapacity(res *record.Result) bool {
+	return res.Run.Plan == PlanCapacity && res.Capacity.PerSecond.Confirmed == nil
 }
 
 func endedPlan(b record.Brake) bool { return b.EndedPlan }
@@ -187,6 +195,12 @@ func Why(res *record.Result) []string {
 		why = append(why, "cut short before the end of its plan")
 	} else if res.Run.Interrupted {
 		why = append(why, "interrupted before the end of its plan")
+	}
+	if noCapacity(res) && len(why) == 0 {
+		why = append(why, "no load is known to be carried")
+		if res.Capacity.GeneratorLimit != "" {
+			why = append(why, "captest was the limit at "+res.Capacity.GeneratorLimit+": use a machine with less other work, or more cores")
+		}
 	}
 	if res.Verdict == Pass {
 		return nil

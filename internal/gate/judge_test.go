@@ -48,6 +48,10 @@ func made(t *testing.T, plan string, trials ...sample) (*record.Run, *record.Res
 		total, ok = total+h.n, ok+h.n-h.bad
 	}
 	res.Run = run.Info
+	if plan == PlanCapacity {
+		carried := 8.0
+		res.Capacity.PerSecond.Confirmed = &carried
+	}
 	if total > 0 {
 		res.Steps = map[string]record.StepStats{"register": {N: total, OK: ok}}
 	}
@@ -400,5 +404,19 @@ func TestABrakedRunDoesNotPass(t *testing.T) {
 		if res.Verdict != c.verdict || res.ExitCode != c.code {
 			t.Errorf("%s: %s, exit %d; want %s, %d", c.name, res.Verdict, res.ExitCode, c.verdict, c.code)
 		}
+	}
+}
+
+// A search that found nothing the target is known to carry passes nothing, and says whose limit it was.
+func TestNoCapacityIsNoPass(t *testing.T) {
+	run, res := made(t, PlanCapacity, sample{phase: "ramp", users: 1, ms: 100, n: 50})
+	res.Capacity.PerSecond.Confirmed = nil
+	res.Capacity.GeneratorLimit = "40/s for 10 s"
+	Judge(run, res, nil)
+	if res.Verdict != Inconclusive || res.ExitCode != ExitInconclusive {
+		t.Errorf("%s, exit %d", res.Verdict, res.ExitCode)
+	}
+	if why := Why(res); len(why) != 2 || why[0] != "no load is known to be carried" {
+		t.Errorf("%q", why)
 	}
 }
