@@ -56,25 +56,34 @@ func TestExpectedResultsSayWhatWasClaimedAndWhatWasMeasured(t *testing.T) {
 	type cell struct{ claimed, measured, why string }
 	want := map[string][4]cell{
 		"Max concurrent": {
-			{"~20", "10 to 49: 60 of 200 failed at 50", ""}, {"50+", "≥ 50, the most tried: 0 of 200 failed", ""},
-			{"100+", "", "captest itself used 190 % CPU of 2 cores"}, {"", "", "interrupted before its turn"},
+			{"~20", "10 to 49: 60 of 200 failed at 50", ""},
+			{"50+", "≥ 50, the most tried: 0 of 200 failed", ""},
+			{"100+", "", "captest itself used 190 % CPU of 2 cores"},
+			{"", "", "interrupted before its turn"},
 		},
 		"Recovery after load": {
 			{"Requires restart", "STUCK_NEEDS_RESTART: not back after 30 s; restarting user cured it (n = 2 overloads)", ""},
 			{"Self-healing", "SELF_HEALING in 3 s ± 0.9 s (n = 2 overloads)", ""},
-			{"Self-healing", "", "the run ended before it was known"}, {"", "", "interrupted before its turn"},
+			{"Self-healing", "", "the run ended before it was known"},
+			{"", "", "interrupted before its turn"},
 		},
 		"Users/minute": {
-			{"~100", "240 ± 12.0 (n = 140)", ""}, {"~210", "480 ± 24.0 (n = 140)", ""},
-			{"~400+", "", "captest itself used 190 % CPU of 2 cores"}, {"", "", "interrupted before its turn"},
+			{"~100", "240 ± 12.0 (n = 140)", ""},
+			{"~210", "480 ± 24.0 (n = 140)", ""},
+			{"~400+", "", "captest itself used 190 % CPU of 2 cores"},
+			{"", "", "interrupted before its turn"},
 		},
 		"Service stability": {
-			{"Fragile", "60 of 360 failed; 1 leak", ""}, {"Improved", "0 of 360 failed; no leak seen", ""},
-			{"Resilient", "", "captest itself used 190 % CPU of 2 cores"}, {"", "", "interrupted before its turn"},
+			{"Fragile", "60 of 360 failed; 1 leak", ""},
+			{"Improved", "0 of 360 failed; no leak seen", ""},
+			{"Resilient", "", "captest itself used 190 % CPU of 2 cores"},
+			{"", "", "interrupted before its turn"},
 		},
 		"Latency @ 10 concurrent": {
-			{"5.4s avg", "2.50 s ± 125 ms (n = 140)", ""}, {"2.9s avg", "1.25 s ± 62.5 ms (n = 140)", ""},
-			{"<1s avg", "", "captest itself used 190 % CPU of 2 cores"}, {"", "", "interrupted before its turn"},
+			{"5.4s avg", "2.50 s ± 125 ms (n = 140)", ""},
+			{"2.9s avg", "1.25 s ± 62.5 ms (n = 140)", ""},
+			{"<1s avg", "", "captest itself used 190 % CPU of 2 cores"},
+			{"", "", "interrupted before its turn"},
 		},
 	}
 	x := expected()

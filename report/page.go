@@ -94,8 +94,6 @@ type page struct {
 	RunJSON   template.JS
 }
 
-type notice struct{ Kind, Title, Text string }
-
 type pair struct{ Name, Value string }
 
 type limitRow struct {
@@ -192,29 +190,6 @@ func policy(style string, scripts ...string) string {
 		js = append(js, hash(s))
 	}
 	return "default-src 'none'; style-src " + hash(style) + "; script-src " + strings.Join(js, " ") + "; img-src data:; base-uri 'none'; form-action 'none'"
-}
-
-// pageNotices sorts what limits belief: the state of the run first, then warnings.
-func pageNotices(r *record.Result) []notice {
-	var out []notice
-	if r.Run.CutShort {
-		out = append(out, notice{"cut-short", "Cut short", "captest was killed before the run ended. This page is rebuilt from what was on disk; at most the last second is missing."})
-	} else if r.Run.Interrupted {
-		out = append(out, notice{"interrupted", "Interrupted", "The run was ended early on request. What was measured until then stands."})
-	}
-	if s := brakeNotice(r); s != "" {
-		out = append(out, notice{"brake", "Safety brake", "It was " + s + "."})
-	}
-	if r.Run.NoBrake {
-		out = append(out, notice{"no-brake", "No brake", "Note: " + brakeOff + "."})
-	}
-	if r.Run.Insecure {
-		out = append(out, notice{"insecure", "Insecure", "No certificate was verified (--insecure). Whatever answered may not have been the target."})
-	}
-	if !r.Validity.Valid {
-		out = append(out, notice{"invalid", "Not valid", "These numbers may not be about the target: " + orElse(strings.Join(r.Validity.Reasons, "; "), "no reason was recorded") + "."})
-	}
-	return out
 }
 
 func (p *page) method(r *record.Result) {

@@ -143,8 +143,14 @@ func planTable(p *Plan) table {
 	t := table{
 		Title: "Phases, upper bounds",
 		Columns: []column{
-			{Head: "phase"}, {Head: "load"}, {Head: "time", Number: true}, {Head: "requests", Number: true}, {Head: "rows", Number: true},
-			{Head: "peak/s", Number: true}, {Head: "conns", Number: true}, {Head: "what"},
+			{Head: "phase"},
+			{Head: "load"},
+			{Head: "time", Number: true},
+			{Head: "requests", Number: true},
+			{Head: "rows", Number: true},
+			{Head: "peak/s", Number: true},
+			{Head: "conns", Number: true},
+			{Head: "what"},
 		},
 	}
 	for _, x := range p.Phases {
