@@ -103,7 +103,7 @@ func planOf(o *runOptions, j *job, answer time.Duration) *report.Plan {
 func planNotes(o *runOptions, j *job, answer time.Duration) []string {
 	notes := []string{fmt.Sprintf("Bounds hold if no request is answered in under %s (--answer), and for the HTTP requests of the scenario's steps; health checks, once or twice a second, and metrics come on top.", answer)}
 	if j.fixed == nil {
-		notes = append(notes, "The search ends its climb when more users bring no more, when a limit breaks or when the brake is pulled: a target with an end gets far fewer requests. Time is that of a target which begins to queue at four users and heals by itself.")
+		notes = append(notes, "The search ends its climb when more users bring no more, when a limit breaks or when the brake is pulled: a target with an end gets far fewer requests. A trial that captest itself spoilt is repeated once, on top. Time is that of a target which begins to queue at four users and heals by itself.")
 	}
 	if j.fixed != nil && j.fixed.Plan == nil && j.fixed.Total == 0 {
 		notes = append(notes, "One journey of each user may be under way when the time is over.")

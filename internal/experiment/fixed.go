@@ -66,7 +66,7 @@ func (x *experiment) fixed(ctx context.Context) error {
 		s.load.Control = &drive.Throttle{}
 	}
 	_, end, err := x.trial(ctx, s)
-	if end.tally.Stragglers > 0 {
+	if end.tally.Stragglers > 0 && end.brake == nil {
 		x.warn("%d journeys were still in flight when the load's grace was over and were cancelled", end.tally.Stragglers)
 	}
 	if end.tally.Late > 0 {
