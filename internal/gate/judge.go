@@ -196,7 +196,7 @@ func Why(res *record.Result) []string {
 	} else if res.Run.Interrupted {
 		why = append(why, "interrupted before the end of its plan")
 	}
-	if noCapacity(res) && len(why) == 0 {
+	if noCapacity(res) && len(why) == 0 && res.Validity.Valid {
 		why = append(why, "no load is known to be carried")
 		if res.Capacity.GeneratorLimit != "" {
 			why = append(why, "captest was the limit at "+res.Capacity.GeneratorLimit+": use a machine with less other work, or more cores")
