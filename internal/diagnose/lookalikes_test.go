@@ -84,3 +84,16 @@ func TestOthersDrop(t *testing.T) {
 	}
 	check(t, s, "cpu-bound-hashing@user C2 slow-because")
 }
+
+// TestServicesThatCallEachOther: a callback closes a circle of calls, which a search for what is slow behind them must leave again.
+func TestServicesThatCallEachOther(t *testing.T) {
+	t.Parallel()
+	rate, fast := [3]float64{2, 5, 5}, [3]float64{.2, .2, .2}
+	run, res := flatAt(5).with(healthy(), services{"kill-bill": calls("billing", rate, fast, .01), "user": calls("user", rate, fast, .01)}).play()
+	Explain(run, res)
+	for _, f := range res.Findings {
+		if f.Cause == "slow-downstream" {
+			t.Errorf("nothing is slow: %+v", f)
+		}
+	}
+}
