@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/captest/captest/internal/record"
@@ -83,4 +84,52 @@ func TestOthersDrop(t *testing.T) {
 		}
 	}
 	check(t, s, "cpu-bound-hashing@user C2 slow-because")
+}
+
+// TestServicesThatCallEachOther: a callback closes a circle of calls, which a search for what is slow behind them must leave again.
+func TestServicesThatCallEachOther(t *testing.T) {
+	t.Parallel()
+	rate, fast := [3]float64{2, 5, 5}, [3]float64{.2, .2, .2}
+	run, res := flatAt(5).with(healthy(), services{"kill-bill": calls("billing", rate, fast, .01), "user": calls("user", rate, fast, .01)}).play()
+	Explain(run, res)
+	for _, f := range res.Findings {
+		if f.Cause == "slow-downstream" {
+			t.Errorf("nothing is slow: %+v", f)
+		}
+	}
+}
+
+// TestUnboundedWithoutALoneUser: calls that fail are seen, but with no measurement of one user nothing exonerates the downstream.
+func TestUnboundedWithoutALoneUser(t *testing.T) {
+	t.Parallel()
+	s := flatAt(4).with(healthy(), services{
+		"billing": merge(calls("kill-bill", [3]float64{0, 4, 4}, [3]float64{0, 4, 8}, .01), map[string]value{
+			connsInUse + kb: level(0, 0, 16, 32, 0), callResults + `{downstream="kill-bill",status="201"}`: counter(0, 0, 2, 2, 0),
+			callResults + `{downstream="kill-bill",status="503"}`: counter(0, 0, 2, 2, 0),
+		}),
+	})
+	delete(s.services["billing"], "semaphore_limit"+kb)
+	run, res := s.play()
+	Explain(run, res)
+	i := slices.IndexFunc(res.Findings, func(f record.Finding) bool { return f.Cause == "unbounded-concurrency" && f.Where == "billing" })
+	if i < 0 {
+		t.Fatalf("found %q", named(res))
+	}
+	f := res.Findings[i]
+	if slices.ContainsFunc(f.RuledOut, func(r record.RuledOut) bool { return r.Cause == "slow-downstream" }) || !slices.Contains(f.Lookalikes, "slow-downstream") {
+		t.Errorf("ruled out %+v, not told apart %q", f.RuledOut, f.Lookalikes)
+	}
+}
+
+// TestUnboundedFurthestOn: of four services in a row, each waiting for the next, the last calls are the ones without a bound.
+func TestUnboundedFurthestOn(t *testing.T) {
+	t.Parallel()
+	rate, slow := [3]float64{2, 4, 4}, [3]float64{.2, 2, 10}
+	s := flatAt(4).with(services{"b": calls("c", rate, slow, .01), "c": calls("d", rate, slow, .01), "z": calls("b", rate, slow, .01)})
+	run, res := s.play()
+	for _, c := range unbounded(look(run, res)) {
+		if c.Where != "c" {
+			t.Errorf("%s calls %s without a bound", c.Where, c.to)
+		}
+	}
 }

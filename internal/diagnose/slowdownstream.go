@@ -1,9 +1,6 @@
 package diagnose
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // slowDownstream names slow-downstream: the service at the end of the calls takes most of a journey even with one user.
 //
@@ -79,9 +76,18 @@ func (s *sight) slowAlone(name, to string) bool {
 // mostAlone is how many users still are as good as one: beyond that, what is slow may be what waits.
 const mostAlone = 2
 
-// slowBehind says whether anything a service calls is slow itself.
+// slowBehind says whether anything a service calls, or what that calls, is slow itself. Services may call each other.
 func (s *sight) slowBehind(name string) bool {
-	return slices.ContainsFunc(s.calls(name), func(to string) bool { return s.slowAlone(name, to) || s.slowBehind(to) && name != to })
+	seen := []string{name}
+	for i := 0; i < len(seen); i++ {
+		for _, to := range s.calls(seen[i]) {
+			if s.slowAlone(seen[i], to) {
+				return true
+			}
+			seen = appendNew(seen, to)
+		}
+	}
+	return false
 }
 
 // slowFrom in ms.

@@ -25,8 +25,9 @@ func unbounded(s *sight) []claim {
 		}
 	}
 	// Where calls last because of calls further on, those are the ones without a bound.
+	all := slices.Clone(out) // DeleteFunc moves what it keeps
 	return slices.DeleteFunc(out, func(c claim) bool {
-		return slices.ContainsFunc(out, func(b claim) bool { return b.Where == c.to && !c.harmed })
+		return slices.ContainsFunc(all, func(b claim) bool { return b.Where == c.to && !c.harmed })
 	})
 }
 
@@ -54,7 +55,11 @@ func (s *sight) unboundedCalls(name, to string) (claim, bool) {
 		c.rank = s.rank(l)
 		c.to, c.aside, c.harmed = to, true, fails
 		c.evidence("calls to "+to+" at once", inFlight, "", fmt.Sprintf("grows with the load (%.0f users)", users), name+" "+connsInUse)
-		c.evidence("duration of a call", 1000*now.hold(), "ms", fmt.Sprintf("%.3g with the fewest users", 1000*alone.hold()), name+" "+callSeconds)
+		with := ""
+		if known {
+			with = fmt.Sprintf("%.3g with the fewest users", 1000*alone.hold())
+		}
+		c.evidence("duration of a call", 1000*now.hold(), "ms", with, name+" "+callSeconds)
 		c.evidence("calls that failed", 100*now.failed, "%", "", name+" "+callResults)
 		for _, r := range s.of(slots, to) {
 			if _, _, full := s.fullAt(r); full {
@@ -68,7 +73,9 @@ func (s *sight) unboundedCalls(name, to string) (claim, bool) {
 		if now.retried < 0.05 {
 			c.notThe("retry-storm", "%.2g %% of the calls repeat another", 100*now.retried)
 		}
-		if !s.slowAlone(name, to) {
+		if !known {
+			c.maybe("slow-downstream")
+		} else if !s.slowAlone(name, to) {
 			c.notThe("slow-downstream", "with the fewest users a call takes %.3g ms", 1000*alone.hold())
 		}
 		if before > 0.5*inFlight {

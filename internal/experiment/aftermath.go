@@ -25,6 +25,7 @@ type Aftermath struct {
 	Timers        []record.Timer   // known of this target, besides the well-known ones
 	Restarts      []RestartSeen
 	TriggeredS    float64   // the load began
+	StalledS      float64   // longest time since the release in which captest itself stood still; 0: none to speak of
 	Background    bool      // load was kept up after the release
 	OpenS         []float64 // starts of the functional probes that have no answer yet
 }
@@ -77,7 +78,7 @@ func (a Aftermath) judge() watchVerdict {
 		settled := a.NowS >= end+a.RelapseS && !a.open(start, end+a.RelapseS)
 		return watchVerdict{recovered: true, settled: settled, startS: start, seconds: max(0, start-a.sent())}
 	}
-	return watchVerdict{settled: a.NowS-a.ReleasedS >= a.MaxS}
+	return watchVerdict{settled: a.NowS-a.ReleasedS >= a.MaxS+a.StalledS} // nobody watched while captest stood still
 }
 
 // open says whether a probe that was sent within a stretch of time may still fail.

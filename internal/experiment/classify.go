@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 )
 
@@ -31,6 +32,10 @@ func (a Aftermath) Classify() record.Trigger {
 		}
 		if t.Timer != nil {
 			t.Summary += fmt.Sprintf("; that is the length of a timer: %.4g s, %s", t.Timer.Seconds, t.Timer.What)
+		}
+		if t.Class == record.Slow && a.StalledS > 0 { // how much of it was captest's nobody knows
+			t.Class, t.Seconds, t.Timer = record.NotTested, nil, nil
+			t.Summary = search.StoodStill(a.StalledS) + " during the watch: when the target came back is not known; run it again"
 		}
 		a.restarted(&t, v)
 	case !v.settled:

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/captest/captest/internal/record"
@@ -114,5 +115,42 @@ func TestAWindowNeedsBothKindsOfConnections(t *testing.T) {
 	}
 	if got := a.Classify(); got.Class != record.Stuck || got.SubClass != "connection-scoped" {
 		t.Errorf("%s (%s): %s", got.Class, got.SubClass, got.Summary)
+	}
+}
+
+// TestAWatchThatStoodStill: captest was stopped for 70 s after the release, longer than its watch of 60 s. It may not blame the
+// target for what nobody saw; what it sees afterwards counts as ever.
+func TestAWatchThatStoodStill(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		now     float64 // s after the release
+		stalled float64
+		well    float64 // from then on, s after the release
+		class   string
+	}{
+		{"just woken", 75, 70, 1000, record.NotTested},
+		{"as long without a stop", 75, 0, 1000, record.Stuck},
+		{"still failing after a watch of its own", 131, 70, 1000, record.Stuck},
+		{"well again when it wakes", 90, 70, 72, record.NotTested},
+		{"well before", 90, 70, 0, record.SelfHealing},
+	}
+	for _, tt := range tests {
+		probes := history(int(tt.now), func(at float64, _, _ string) (bool, float64, string) {
+			if at-100 >= tt.well {
+				return true, 250, ""
+			}
+			return false, 2000, "timeout"
+		})
+		if tt.well > 0 {
+			probes = slices.DeleteFunc(probes, func(p record.Probe) bool { return p.OffsetS > 101 && p.OffsetS < 100+tt.stalled })
+		}
+		a := Aftermath{
+			Base: map[string]Quiet{"": {MedianMs: 250, P95Ms: 280, N: 10}}, Probes: probes, ReleasedS: 100, MinProbes: 5, NowS: 100 + tt.now,
+			WindowS: 5, RelapseS: 5, MaxS: 60, StalledS: tt.stalled,
+		}
+		if got := a.Classify(); got.Class != tt.class || (got.Seconds != nil) != (tt.class == record.SelfHealing) {
+			t.Errorf("%s: %s (%s), want %s", tt.name, got.Class, got.Summary, tt.class)
+		}
 	}
 }

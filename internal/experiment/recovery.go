@@ -259,6 +259,9 @@ func (t *recoveryTest) aftermath(ctx context.Context, w *watch, run *trialRun, x
 		}
 		a.NowS, a.Restarts = t.now().Seconds(), t.readings.seenRestarts()
 		a.Probes, a.OpenS = w.seen()
+		if still := t.Observer.StoodStill(int64(1e9 * a.ReleasedS)); still > search.StallSeconds*time.Second {
+			a.StalledS = still.Seconds()
+		}
 		if v := a.judge(); v.settled && (drained == nil || a.Background || !v.recovered) {
 			return filled(x, a.Classify(), drainS)
 		}

@@ -57,6 +57,7 @@ func (x *experiment) figures(sums record.TrialSums, bins []search.Bin, began tim
 	w := search.Window{
 		Seconds: sums.Seconds, Offered: float64(sums.Started)/per + float64(sums.Dropped), Dropped: float64(sums.Dropped),
 		Completed: float64(sums.N) / per, OK: float64(sums.OK) / per, Bins: bins,
+		Unsent:      x.unsent(sums) / per,
 		Stalled:     x.Observer.StoodStill(began.Nanoseconds()).Seconds(),
 		LocalErrors: float64(sums.Errors[record.ErrorLocal.String()]),
 	}
@@ -93,6 +94,21 @@ func (x *experiment) figures(sums record.TrialSums, bins []search.Bin, began tim
 		}
 	}
 	return w
+}
+
+// unsent counts the requests that journeys did not come to because one before failed: they are missing for the target's sake and
+// not because captest began too few.
+func (x *experiment) unsent(sums record.TrialSums) float64 {
+	missing, left, alternatives := 0.0, x.perJourney(), false
+	for _, step := range x.Scenario.Steps {
+		if step.Weight <= 0 || !alternatives {
+			left--
+		}
+		alternatives = step.Weight > 0
+		s := sums.Steps[step.Name]
+		missing += left * float64(s.N-min(s.N, s.OK))
+	}
+	return missing
 }
 
 // deviation is the standard deviation of a histogram, ms.

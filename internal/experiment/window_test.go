@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/experiment/search"
+	"github.com/captest/captest/internal/observe"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 )
@@ -79,5 +80,26 @@ func TestInFlightCap(t *testing.T) {
 	}
 	if got := x.inFlightCap(search.Action{PerSecond: 5000}); got != 5000 {
 		t.Errorf("cap at 5000/s = %d, want a second of arrivals", got)
+	}
+}
+
+// TestFailedJourneysAreBegun: of 1,000 journeys of three requests, two alternatives in the middle, 60 end at the first and 30 at the second. The target
+// is to blame for what they did not send; captest began them all, and the trial is about the target.
+func TestFailedJourneysAreBegun(t *testing.T) {
+	t.Parallel()
+	x := &experiment{Config: Config{
+		Observer: observe.New(observe.Config{}),
+		Scenario: &scenarios.Scenario{Steps: []scenarios.Step{{Name: "login"}, {Name: "read", Weight: 1}, {Name: "write", Weight: 1}, {Name: "logout"}}},
+	}, progress: &progress{cores: 1 << 20}}
+	sums := record.TrialSums{Seconds: 100, N: 2850, OK: 2760, Started: 2850, Steps: map[string]record.StepSums{
+		"login": {N: 1000, OK: 940}, "read": {N: 470, OK: 460}, "write": {N: 470, OK: 450}, "logout": {N: 910, OK: 910},
+	}}
+	w := x.figures(sums, nil, 0)
+	if got := w.Offered + w.Unsent; math.Abs(got-1000) > 1e-9 {
+		t.Errorf("%v journeys begun, want 1000", got)
+	}
+	p := search.Plan{}
+	if got := p.Judge(nil, search.Action{Kind: search.Open, PerSecond: 10}, w).Verdict; got.Outcome != search.Fail {
+		t.Errorf("%+v, want a failure of the target", got)
 	}
 }

@@ -136,14 +136,14 @@ func (v *view) scatter() []float64 {
 			wyy += p * y * y
 			logs += math.Log(p)
 		}
-		out[i] = 1
 		if w > 0 {
-			out[i] = math.Exp((logs - math.Log(w) - (wyy - wy*wy/w)) / 2)
+			out[i] = (logs - math.Log(w) - (wyy - wy*wy/w)) / 2
 		}
 	}
-	// Goodput that falls from level to level (retrograde scaling) is no scatter: levels may speak against a large s only.
+	// Goodput that falls from level to level (retrograde scaling) is no scatter: levels may speak against a large s only. Relative
+	// to the smallest, before exp: after a collapse the likelihoods themselves are all 0.
 	for i := range out[1:] {
-		out[i+1] = min(1, out[i+1]/out[0])
+		out[i+1] = math.Exp(min(0, out[i+1]-out[0]))
 	}
 	out[0] = 1
 	return out

@@ -354,3 +354,39 @@ func TestKneeCountsJourneys(t *testing.T) {
 		t.Errorf("knee of %v users, want 3", n)
 	}
 }
+
+// TestScatterOfACollapse: goodputs that fall a long way from level to level (retrograde scaling) make every small s so unlikely that
+// its likelihood is no number any more. The weights stay numbers, and the interval stays around the loads that were tried.
+func TestScatterOfACollapse(t *testing.T) {
+	t.Parallel()
+	p := Plan{Effort: Standard}
+	var trials []Trial
+	level := func(users int, perSecond float64) {
+		a := Action{Kind: Closed, Phase: PhaseRamp, Users: users}
+		w := Window{Seconds: 30, Offered: 30 * perSecond, Completed: 30 * perSecond, OK: 30 * perSecond, MeanMs: 1000 * float64(users) / perSecond}
+		trials = append(trials, p.Judge(trials, a, w))
+	}
+	level(1, 10)
+	level(8, 76)
+	level(16, 120)
+	level(32, 125)
+	level(64, 12)
+	open := func(phase string, perSecond float64, outcome Outcome) {
+		trials = append(trials, Trial{
+			Action: Action{Kind: Open, Phase: phase, PerSecond: perSecond}, Window: Window{Seconds: 30, Offered: 30 * perSecond},
+			Verdict: Verdict{Outcome: outcome, Resolution: 0.01}, Drain: Dry,
+		})
+	}
+	for range 3 {
+		open(PhaseClassify, 110, Pass)
+		open(PhaseClassify, 115, Fail)
+	}
+	for i, w := range p.view(trials).scatter() {
+		if math.IsNaN(w) || w < 0 || w > 1 {
+			t.Errorf("weight of s = %v is %v", spreads[i], w)
+		}
+	}
+	if a := p.Answer(trials); a.Confirmed < 0.9*110 || a.Refuted > 1.1*115 {
+		t.Errorf("%v to %v for loads of 110 that held and 115 that did not", a.Confirmed, a.Refuted)
+	}
+}

@@ -116,8 +116,8 @@ func (v *view) invalid(a Action, w *Window) string {
 		return fmt.Sprintf("requests waited %.1f ms (p99) for a connection of captest's own", w.ConnWaitMs)
 	case a.Kind != Open:
 		return ""
-	case w.Offered < startShare*a.PerSecond*w.Seconds-startSlack:
-		return fmt.Sprintf("captest began %.4g arrivals a second of %.4g", w.Offered/w.Seconds, a.PerSecond)
+	case w.Offered+w.Unsent < startShare*a.PerSecond*w.Seconds-startSlack:
+		return fmt.Sprintf("captest began %.4g arrivals a second of %.4g", (w.Offered+w.Unsent)/w.Seconds, a.PerSecond)
 	case w.LagP99Ms > allowed:
 		return fmt.Sprintf("captest sent late: p99 of the schedule lag %.1f ms, allowed %.1f ms", w.LagP99Ms, allowed)
 	}

@@ -8,6 +8,7 @@ type Window struct {
 	Seconds   float64
 	Offered   float64 // arrivals: begun or dropped
 	Dropped   float64 // of them: not begun, because too many were in flight already
+	Unsent    float64 // of Offered missing, because failed journeys did not come to all their requests
 	Completed float64
 	OK        float64
 	MeanMs    float64 // response time, from the intended start in an open load
