@@ -21,11 +21,17 @@ func capacityFact(r *record.Result) fact {
 		if finite(c.PerMinute.Confirmed) {
 			f.Detail = "= " + digits3(*c.PerMinute.Confirmed) + " " + perMinuteNoun(r)
 		}
-		if c.Concurrency.MaxWithinSLO != nil {
-			f.Detail = join(f.Detail, ", ", "confirmed at "+plural(uint64(max(0, *c.Concurrency.MaxWithinSLO)), "user", "users"))
-		} else {
-			f.Detail = join(f.Detail, ", ", "confirmed")
+		word := "confirmed"
+		if c.Kind != "" && !c.Confirmation {
+			word = "held, not confirmed by a longer trial"
 		}
+		if c.Concurrency.MaxWithinSLO != nil {
+			word += " at " + plural(uint64(max(0, *c.Concurrency.MaxWithinSLO)), "user", "users")
+			if c.Kind != "" {
+				word = strings.Replace(word, " at ", "; limits held up to ", 1)
+			}
+		}
+		f.Detail = join(f.Detail, ", ", word)
 		switch {
 		case finite(c.PerSecond.Refuted) && *c.PerSecond.Refuted > *c.PerSecond.Confirmed:
 			f.Detail += "; refuted at " + digits3(*c.PerSecond.Refuted) + "/s"
@@ -37,7 +43,10 @@ func capacityFact(r *record.Result) fact {
 		}
 	case finite(c.PerSecond.Refuted):
 		f.Value, f.Unit, f.Tone = "below "+digits3(*c.PerSecond.Refuted), noun(r)+"/s", "bad"
-		f.Detail = "no load tried held every limit"
+		f.Detail = "no open load tried held"
+		if c.Kind == "" {
+			f.Detail = "no load tried held every limit"
+		}
 		if finite(c.MaxPerSecond) {
 			f.Detail += "; most seen at any load " + digits3(*c.MaxPerSecond) + "/s"
 		}

@@ -113,9 +113,6 @@ const (
 // socketsFact is one line about what the kernel saw of the target, when something in it is remarkable.
 func socketsFact(r *record.Result) (fact, bool) {
 	var list []string
-	if n := r.Connections.ListenOverflows; finite(n) && *n > 0 {
-		list = append(list, number(*n)+" connections found an accept queue full (a counter of the whole machine)")
-	}
 	for _, service := range sortedKeys(r.Connections.Target) {
 		c := r.Connections.Target[service]
 		k := kernelOf(c)
@@ -137,10 +134,17 @@ func socketsFact(r *record.Result) (fact, bool) {
 			list = append(list, fmt.Sprintf("%s still holds %d connections that its callers have closed", service, *x.After))
 		}
 	}
+	tone := "bad"
+	if n := r.Connections.ListenOverflows; finite(n) && *n > 0 {
+		if len(list) == 0 {
+			tone = "" // it may be another program's
+		}
+		list = append(list, "accept queue full "+plural(uint64(*n), "time", "times")+", counted for the whole machine")
+	}
 	if len(list) == 0 {
 		return fact{}, false
 	}
-	f := fact{Label: "Sockets", Value: list[0], Tone: "bad"}
+	f := fact{Label: "Sockets", Value: list[0], Tone: tone}
 	if len(list) > 1 {
 		f.Detail = strings.Join(list[1:min(len(list), 4)], "; ")
 	}

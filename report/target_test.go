@@ -21,7 +21,7 @@ func TestTargetsSockets(t *testing.T) {
 	r.Connections.ListenOverflows = ref(254)
 	f, ok := socketsFact(r)
 	line := f.Value + "; " + f.Detail
-	for _, want := range []string{"254 connections found an accept queue full", "user had 120 of 121 descriptors open", "129 connections waited to be accepted by user", "user still holds 40 connections that billing has closed"} {
+	for _, want := range []string{"accept queue full 254 times", "user had 120 of 121 descriptors open", "129 connections waited to be accepted by user", "user still holds 40 connections that billing has closed"} {
 		if !ok || !strings.Contains(line, want) {
 			t.Errorf("the line lacks %q: %s", want, line)
 		}

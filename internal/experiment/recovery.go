@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/captest/captest/internal/drive"
@@ -189,9 +190,11 @@ func (t *recoveryTest) pull(ctx context.Context, spec trialSpec, x record.Trigge
 			enough(errEnough)
 		}
 	}
-	_, _, err := t.trial(loading, spec)
+	_, end, err := t.trial(loading, spec)
 	if errors.Is(err, errEnough) {
 		err = nil
+	} else if end.verdict == verdictInvalid && err == nil {
+		t.leaveOpen("recovery from the overload of "+x.Clients+" clients", "the overload itself may not have come about: "+strings.Join(end.reasons, "; "))
 	}
 	if err != nil && x.Class == "" {
 		return err
