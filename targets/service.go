@@ -57,9 +57,10 @@ func (e *NoServiceError) Hint() string {
 // RoleNames are the roles a target file can give to metrics whose names captest does not know by itself.
 func RoleNames() []string {
 	return []string{
-		"pool.in_use", "pool.max", "pool.idle", "pool.wait_sum",
+		"pool.in_use", "pool.max", "pool.idle", "pool.waiting", "pool.wait_sum",
 		"sem.in_use", "sem.max", "sem.available", "sem.waiting", "sem.wait_sum",
 		"hash.busy", "hash.max", "hash.queue",
-		"loop.busy_sum", "loop.lag", "requests.in_progress", "retries",
+		"loop.busy_sum", "loop.lag", "requests.in_progress", "requests.max", "retries",
+		"gc.pause_sum", "gc.pauses",
 	}
 }

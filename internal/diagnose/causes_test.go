@@ -53,6 +53,17 @@ func TestCauses(t *testing.T) {
 		{"garbage collection", flatAt(4).with(healthy(), fullHashPool, services{"user": {
 			"go_cpu_classes_gc_total_cpu_seconds_total": counter(0, .02, .9, 1, 0), "go_gc_duration_seconds_count": counter(0, 1, 28, 30, 0), "hashes_total": counter(0, 2, 4, 4, 0),
 		}}), []string{"memory-pressure@user" + slow}},
+		{"pauses of a collector known by role", flatAt(4).with(healthy(), fullHashPool, services{"user": {
+			`gc.pause_sum{kind="minor"}`: counter(0, .01, .2, .3, 0), `gc.pause_sum{kind="major"}`: counter(0, 0, .2, .3, 0),
+			`gc.pauses{kind="minor"}`: counter(0, 1, 20, 30, 0), `gc.pauses{kind="major"}`: counter(0, 0, 2, 3, 0), "hashes_total": counter(0, 2, 4, 4, 0),
+		}}), []string{"memory-pressure@user" + slow}},
+		{"one of two HikariCP pools, by those who wait", flatAt(5).with(healthy(), services{"instance": {
+			`pool.max{pool="main"}`: always(2), `pool.in_use{pool="main"}`: level(0, .9, 2, 2, 0), `pool.waiting{pool="main"}`: level(0, 0, 7, 45, 0),
+			`pool.max{pool="audit"}`: always(100), `pool.in_use{pool="audit"}`: level(0, .1, 1, 1, 0), `pool.waiting{pool="audit"}`: always(0),
+		}}), []string{"database-pool-starved@instance" + slow}},
+		{"a hash pool known by role", flatAt(10).with(healthy(), services{"user": {"hash_pool_size": always(0), "hash_seconds_total": always(0), "hashes_total": always(0)}}, services{"auth": {
+			"hash.max": always(2), "hash.busy": level(0, .4, 1.98, 1.98, 0), "hash.queue": level(0, 0, 6, 40, 0),
+		}}), []string{"cpu-bound-hashing@auth" + slow}},
 		{"retries of what is refused", flatAt(5).with(healthy(), services{"billing": {
 			callCount + kb: counter(0, 2, 8, 25, 0), callRetries + kb: counter(0, 0, 3, 20, 0), callResults + `{downstream="kill-bill",status="503"}`: counter(0, 0, 4, 21, 0),
 		}}), []string{"retry-storm@billing" + slow}},
@@ -233,6 +244,23 @@ func TestHotThread(t *testing.T) {
 	check(t, play(), "unknown@ C1 slow-because")
 	scrape, cores = 400, 1.9
 	check(t, play(), "unknown@ C1 slow-because")
+	cores = 1.0
+	hung := play()
+	before := hung.change
+	hung.change = func(run *record.Run, res *record.Result) { // no scrape is answered under load: the kernel's account is left
+		before(run, res)
+		used := 0.0
+		for i := range run.Scrapes {
+			x, p := &run.Scrapes[i], &run.Procs[i]
+			if x.OffsetS >= 20 && x.OffsetS < 55 {
+				x.Ms, x.Error, x.Values = 1000, "timeout", nil
+				used++
+			}
+			at := used
+			p.CPUSeconds = &at
+		}
+	}
+	check(t, hung, "event-loop-blocked@app C2 slow-because")
 }
 
 // TestBlackBox: a target of which only answers are seen gets no more than C1, and only where a health check tells.
@@ -254,6 +282,13 @@ func TestBlackBox(t *testing.T) {
 		return s
 	}
 	check(t, play(), "event-loop-blocked@ C1 slow-because")
+	dead := play() // an address of metrics that never answers
+	probes := dead.change
+	dead.change = func(run *record.Run, res *record.Result) {
+		probes(run, res)
+		run.Scrapes = append(run.Scrapes, record.Scrape{OffsetS: 1, Service: "app", Ms: 1, Error: "status 404"}, record.Scrape{OffsetS: 40, Service: "app", Ms: 1, Error: "status 404"})
+	}
+	check(t, dead, "event-loop-blocked@ C1 slow-because")
 	health = 5
 	check(t, play(), "unknown@ C1 slow-because")
 }

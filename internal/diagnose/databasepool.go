@@ -16,7 +16,7 @@ func starvedDatabase(s *sight) []claim {
 		c := claimOf("database-pool-starved", r.where)
 		c.rank = s.rank(l)
 		c.evidence("store connections in use", u.busy, fmt.Sprintf("of %.0f", r.servers), "≥ 90 %", r.where+" pool.in_use")
-		c.evidence("requests waiting for one", u.waiting, "", "≥ 0.5", r.where+" pool.wait_sum")
+		c.evidence("requests waiting for one", u.waiting, "", "≥ 0.5", r.where+" "+r.queued)
 		held := u.busy / max(1e-9, l.trial.GoodputPerSecond)
 		if t, ok := l.rate(r.where, "store_session_seconds_total"); ok && t > 0.5*u.busy {
 			c.evidence("of it kept through hashing and calls", 100*min(1, t/u.busy), "%", "", r.where+" store_session_seconds_total")
@@ -26,7 +26,7 @@ func starvedDatabase(s *sight) []claim {
 				c.notThe("cpu-bound-hashing", "%s uses %.2g of %.0f cores", r.where, v.busy, p.servers)
 			}
 		}
-		if g, ok := s.afterGauge(r.where, "pool.in_use"); ok && g.low < r.servers {
+		if g, ok := s.afterGauge(r.where, "pool.in_use", r.labels...); ok && g.low < r.servers {
 			c.notThe("leaked-connections", "without load %.0f are in use", g.low)
 		}
 		c.Summary = fmt.Sprintf("all %.0f store connections of %s are taken, %.3g s of them a journey, and %.3g requests wait for one", r.servers, r.where, held, u.waiting)

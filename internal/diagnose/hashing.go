@@ -31,8 +31,8 @@ func hashing(s *sight) []claim {
 		each := 1000 * u.busy / l.trial.GoodputPerSecond
 		ceiling := r.servers * 1000 / each
 		c.Summary = fmt.Sprintf("password hashing takes %.0f ms of a worker a journey; %.0f workers that have a core allow %.3g/s, and %.3g/s were reached", each, r.servers, ceiling, l.trial.GoodputPerSecond)
-		c.evidence("hash pool busy", 100*u.utilization, "%", "≥ 90", r.where+" hash_seconds_total")
-		c.evidence("hashes waiting", u.waiting, "", "≥ 0.5", r.where+" hash_pool_queue")
+		c.evidence("hash pool busy", 100*u.utilization, "%", "≥ 90", r.where+" "+r.shown)
+		c.evidence("hashes waiting", u.waiting, "", "≥ 0.5", r.where+" "+r.queued)
 		s.coreShare(&c, l, r.where, u.busy)
 		for _, k := range []struct {
 			kind  kind

@@ -20,6 +20,7 @@ type scraped struct {
 	tried  []float64 // of all
 	ms     []float64 // of all: how long each took
 	failed []bool
+	worker []int                // of the scrapes that succeeded: which of several processes answered; nil: one at a time
 	series map[string][]*series // by metric name, in order of key
 	byKey  map[string]*series
 }
@@ -33,6 +34,7 @@ type series struct {
 
 func indexOf(run *record.Run) *index {
 	x := &index{by: map[string]*scraped{}}
+	good := map[string][]*record.Scrape{}
 	for i := range run.Scrapes {
 		s := &run.Scrapes[i]
 		d := x.by[s.Service]
@@ -46,13 +48,17 @@ func indexOf(run *record.Run) *index {
 			continue
 		}
 		d.at = append(d.at, s.OffsetS)
+		good[s.Service] = append(good[s.Service], s)
 		for key, v := range s.Values {
 			if finite(v) {
 				d.add(key, s.OffsetS, v)
 			}
 		}
 	}
-	for _, d := range x.by {
+	for name, d := range x.by {
+		if worker, several := record.Workers(good[name]); several {
+			d.worker = worker
+		}
 		for _, all := range d.series {
 			slices.SortFunc(all, func(a, b *series) int { return strings.Compare(a.key, b.key) })
 		}
@@ -118,6 +124,11 @@ func (x *index) values(service, name, key string) []string {
 // has says whether a service shows a metric at all.
 func (x *index) has(service, name string, pairs ...pair) bool {
 	return len(x.matching(service, name, pairs)) > 0
+}
+
+// answered says whether any service ever showed metrics: an address that never does is as good as none.
+func (x *index) answered() bool {
+	return slices.ContainsFunc(x.services, func(name string) bool { return len(x.by[name].at) > 0 })
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -32,10 +32,7 @@ func leaked(s *sight) []claim {
 			}
 		}
 		for _, r := range s.of(database, name) {
-			var pairs []pair
-			if r.to != "" {
-				pairs = []pair{label("db_name", r.to)}
-			}
+			pairs := r.labels
 			now, ok := late.gauge(name, "pool.in_use", pairs...)
 			if !ok || !s.unused(late, name, "pool.in_use", pairs...) {
 				continue

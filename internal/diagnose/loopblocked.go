@@ -92,7 +92,7 @@ func (s *sight) coreShare(c *claim, l load, where string, busy float64) {
 // coupled is the black-box form: a service without metrics whose health check, which does nothing, slows down as much as its
 // journeys. CPU that is short altogether looks the same, so it stays C1.
 func (s *sight) coupled() []claim {
-	if len(s.index.services) > 0 || s.lone == nil || s.best.Latency.MeanMs == nil || s.lone.trial.Latency.MeanMs == nil {
+	if s.index.answered() || s.lone == nil || s.best.Latency.MeanMs == nil || s.lone.trial.Latency.MeanMs == nil {
 		return nil
 	}
 	idle, n1 := s.health(window{from: 0, to: s.all.from})

@@ -7,6 +7,8 @@ type collecting struct {
 	share  float64 // of the process's CPU, or of the time where only pauses are known
 	cycles float64 // 1/s
 	cores  float64 // CPU of the process
+	// which metrics say so
+	time, count string
 }
 
 // mostCollecting is the share of CPU from which collection is a cause, and fewestCycles what must go with it: a runtime's
@@ -17,25 +19,22 @@ const (
 )
 
 func (s *sight) collector(w window, name string) (collecting, bool) {
-	c := collecting{}
-	if gc, ok := w.rate(name, "go_cpu_classes_gc_total_cpu_seconds_total"); ok {
+	c := collecting{time: "go_cpu_classes_gc_total_cpu_seconds_total", count: "go_gc_duration_seconds_count"}
+	if gc, ok := w.rate(name, c.time); ok {
 		cores, ok := w.rate(name, "process_cpu_seconds_total")
 		if !ok || cores <= 0 {
 			return c, false
 		}
 		c.share, c.cores = gc/cores, cores
-		c.cycles, _ = w.rate(name, "go_gc_duration_seconds_count")
+		c.cycles, _ = w.rate(name, c.count)
 		return c, true
 	}
-	for _, m := range []string{"jvm_gc_pause_seconds", "nodejs_gc_duration_seconds"} {
-		if paused, ok := w.rate(name, m+"_sum"); ok {
-			c.share = paused
-			c.cycles, _ = w.rate(name, m+"_count")
-			c.cores, _ = w.rate(name, "process_cpu_seconds_total")
-			return c, true
-		}
-	}
-	return c, false
+	c.time, c.count = "gc.pause_sum", "gc.pauses"
+	paused, ok := w.rate(name, c.time)
+	c.share = paused
+	c.cycles, _ = w.rate(name, c.count)
+	c.cores, _ = w.rate(name, "process_cpu_seconds_total")
+	return c, ok
 }
 
 // memoryPressure names memory-pressure: a runtime that spends its CPU, or its time, on collecting garbage under load.
@@ -52,10 +51,10 @@ func memoryPressure(s *sight) []claim {
 			}
 			c := claimOf("memory-pressure", name)
 			c.rank = s.rank(l)
-			c.evidence("CPU spent on garbage collection", 100*min(1, gc.share), "%", "< 25", name+" go_cpu_classes_gc_total_cpu_seconds_total")
-			c.evidence("collections", gc.cycles, "/s", "", name+" go_gc_duration_seconds_count")
+			c.evidence("CPU spent on garbage collection", 100*min(1, gc.share), "%", "< 25", name+" "+gc.time)
+			c.evidence("collections", gc.cycles, "/s", "", name+" "+gc.count)
 			if calm, ok := s.collector(s.light().window, name); ok && s.lone != nil {
-				c.evidence("collections with the fewest users", calm.cycles, "/s", "fewer", name+" go_gc_duration_seconds_count")
+				c.evidence("collections with the fewest users", calm.cycles, "/s", "fewer", name+" "+gc.count)
 			}
 			if rss := l.highest(name, "process_resident_memory_bytes"); rss > 0 {
 				c.evidence("resident memory", rss, "bytes", "", name+" process_resident_memory_bytes")

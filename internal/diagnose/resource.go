@@ -23,10 +23,13 @@ const (
 // resource is something of a service that journeys hold for a while. busy is its holders, by Little's law the busy
 // server-seconds a second; wait is those who wait for it, which is evidence and never demand.
 type resource struct {
-	kind    kind
-	where   string
-	to      string  // the service behind a semaphore, pool or downstream; a database's name
-	servers float64 // 0: no bound is known
+	kind   kind
+	where  string
+	to     string // the service behind a semaphore, pool or downstream; a database's name
+	labels []pair // of a database pool's metrics
+	// metrics that show who holds it and who waits, where the cause's file does not know them
+	shown, queued string
+	servers       float64 // 0: no bound is known
 	// overlaps: its seconds are in another resource's too, such as a permit's in those of the service it is for.
 	overlaps bool
 	// idle says that nothing but journeys can hold it: without load its busy time is 0, measured or not.
@@ -150,6 +153,15 @@ func (s *sight) ofService(name string) []resource {
 	var out []resource
 	loops := x.matching(name, "event_loop_busy_seconds_total", nil)
 	pool := s.all.highest(name, "hash_pool_size")
+	hashes := resource{
+		kind: hashPool, where: name, idle: true, shown: "hash_seconds_total", queued: "hash_pool_queue",
+		busy: rateOf(name, "hash_seconds_total"), wait: meanOf(name, "hash_pool_queue"),
+	}
+	if pool == 0 && x.has(name, "hash.busy") { // another service's, by the roles its target file gives
+		pool = s.all.highest(name, "hash.max")
+		hashes.shown, hashes.queued = "hash.busy", "hash.queue"
+		hashes.busy, hashes.wait = meanOf(name, "hash.busy"), meanOf(name, "hash.queue")
+	}
 	if r, ok := s.processor(name); ok {
 		r.overlaps = len(loops) > 0 || pool > 0 || x.has(name, "capacity_slots")
 		out = append(out, r)
@@ -165,10 +177,8 @@ func (s *sight) ofService(name string) []resource {
 			pool = math.Min(pool, cores)
 		}
 		// Wall time of hashes: on a saturated machine it holds the wait for a core too.
-		out = append(out, resource{
-			kind: hashPool, where: name, servers: pool, idle: true,
-			busy: rateOf(name, "hash_seconds_total"), wait: meanOf(name, "hash_pool_queue"),
-		})
+		hashes.servers = pool
+		out = append(out, hashes)
 	}
 	if x.has(name, "hot_lock_held_seconds_total") && s.all.highest(name, "hot_lock_held_seconds_total") > 0 {
 		out = append(out, resource{
@@ -191,11 +201,18 @@ func (s *sight) ofService(name string) []resource {
 		})
 	}
 	if n := s.all.highest(name, "sem.max"); n > 0 { // a bulkhead of another library, all of them together
-		taken := func(w window) (float64, bool) {
-			free, ok := w.mean(name, "sem.available")
-			return math.Max(0, n-free), ok
+		taken := meanOf(name, "sem.in_use")
+		if !x.has(name, "sem.in_use") {
+			taken = func(w window) (float64, bool) {
+				free, ok := w.mean(name, "sem.available")
+				return math.Max(0, n-free), ok
+			}
 		}
-		out = append(out, resource{kind: semaphore, where: name, to: "its downstreams", servers: n, overlaps: true, idle: true, busy: taken})
+		wait, queued := s.waiters(name, "sem.waiting", "sem.wait_sum")
+		out = append(out, resource{
+			kind: semaphore, where: name, to: "its downstreams", servers: n, overlaps: true, idle: true,
+			busy: taken, wait: wait, queued: queued,
+		})
 	}
 	for _, to := range s.calls(name) {
 		out = append(out, s.clients(name, to)...)
@@ -215,9 +232,11 @@ func (s *sight) processor(name string) (resource, bool) {
 	if math.IsInf(r.servers, 1) {
 		return r, false // nobody knows how many cores it may use
 	}
-	r.busy = rateOf(name, "process_cpu_seconds_total")
-	if !s.index.has(name, "process_cpu_seconds_total") {
-		r.busy = func(w window) (float64, bool) { return s.kernelCPU(w, name) }
+	r.busy = func(w window) (float64, bool) {
+		if own, ok := w.rate(name, "process_cpu_seconds_total"); ok {
+			return own, ok
+		}
+		return s.kernelCPU(w, name) // it shows none, or its scrapes hang while it is busy
 	}
 	_, ok := r.busy(s.loads[0].window)
 	return r, ok
@@ -235,23 +254,39 @@ func (s *sight) kernelCPU(w window, name string) (float64, bool) {
 
 func (s *sight) databases(name string) []resource {
 	var out []resource
-	names := s.index.values(name, "pool.max", "db_name")
+	by := "db_name"
+	if len(s.index.values(name, "pool.max", by)) == 0 {
+		by = "pool" // HikariCP's
+	}
+	names := s.index.values(name, "pool.max", by)
+	if len(s.index.values(name, "pool.in_use", by)) == 0 {
+		names = nil
+	}
 	if len(names) == 0 && s.index.has(name, "pool.max") {
 		names = []string{""}
 	}
 	for _, db := range names {
 		var pairs []pair
 		if db != "" {
-			pairs = []pair{label("db_name", db)}
+			pairs = []pair{label(by, db)}
 		}
 		if n := s.all.highest(name, "pool.max", pairs...); n > 0 {
+			wait, queued := s.waiters(name, "pool.waiting", "pool.wait_sum", pairs...)
 			out = append(out, resource{
-				kind: database, where: name, to: db, servers: n, overlaps: true, idle: true,
-				busy: meanOf(name, "pool.in_use", pairs...), wait: rateOf(name, "pool.wait_sum", pairs...),
+				kind: database, where: name, to: db, labels: pairs, servers: n, overlaps: true, idle: true,
+				busy: meanOf(name, "pool.in_use", pairs...), wait: wait, queued: queued,
 			})
 		}
 	}
 	return out
+}
+
+// waiters is how many wait, by a gauge of them, or by the time they waited where there is none; and which it is.
+func (s *sight) waiters(name, gauge, seconds string, pairs ...pair) (wait func(window) (float64, bool), shown string) {
+	if s.index.has(name, gauge, pairs...) {
+		return meanOf(name, gauge, pairs...), gauge
+	}
+	return rateOf(name, seconds, pairs...), seconds
 }
 
 const (

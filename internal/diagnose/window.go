@@ -59,6 +59,9 @@ func (w window) delta(service, name string, pairs ...pair) (total float64, ok bo
 	if !known {
 		return 0, false
 	}
+	if w.index.by[service].worker != nil {
+		return w.deltaOfWorkers(service, name, from, to, pairs)
+	}
 	for _, s := range w.index.matching(service, name, pairs) {
 		last, seen := 0.0, false
 		if len(s.at) > 0 && s.at[0] > from && s.at[0] <= to && s.at[0] > w.index.by[service].at[0] {

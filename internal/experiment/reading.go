@@ -60,10 +60,21 @@ func (r *readings) all() []record.Scrape {
 	return slices.Clone(r.scrapes)
 }
 
+// seenRestarts leaves out services of which several workers answer in turn, which is known once the first one answers again.
 func (r *readings) seenRestarts() []RestartSeen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.restarts)
+	if len(r.restarts) == 0 {
+		return nil
+	}
+	by := map[string][]*record.Scrape{}
+	for i := range r.scrapes {
+		by[r.scrapes[i].Service] = append(by[r.scrapes[i].Service], &r.scrapes[i])
+	}
+	return slices.DeleteFunc(slices.Clone(r.restarts), func(x RestartSeen) bool {
+		_, several := record.Workers(by[x.Service])
+		return several
+	})
 }
 
 // since counts the readings of each service from an instant on and gives the fewest of any that has been read at all.

@@ -55,7 +55,7 @@ func (g *gauger) all() []record.Gauge {
 	g.semaphores()
 	g.perDownstream("pool", "http_client_connections_in_use", "")
 	g.breakers()
-	g.ratio("in progress", []string{"http_requests_in_progress", "requests.in_progress"}, nil)
+	g.ratio("in progress", []string{"http_requests_in_progress", "requests.in_progress"}, []string{"requests.max"})
 	g.ratio("slots", []string{"capacity_busy"}, []string{"capacity_slots"})
 	g.ratio("queue", []string{"capacity_queued"}, []string{"capacity_queue_limit"})
 	g.ratio("database pool", []string{"pool.in_use"}, []string{"pool.max"})

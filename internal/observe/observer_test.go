@@ -218,10 +218,12 @@ func TestTheGuardIsAsked(t *testing.T) {
 
 func TestRestartsAreEvents(t *testing.T) {
 	var n atomic.Int64
-	starts := []float64{1000, 1000.4, 1050, 1000, 1050} // jitter, a restart, another worker process, the same again
+	now := float64(time.Now().Unix())
+	// Jitter, a worker that was there before anybody asked, a restart, another worker process, the same again.
+	starts := []float64{now - 1000, now - 999.6, now - 500, now + 50, now - 1000, now + 50}
 	service := serve(t, "user", func(w http.ResponseWriter, _ *http.Request) {
 		i := min(int(n.Add(1))-1, len(starts)-1)
-		fmt.Fprintf(w, "process_start_time_seconds %v\n", starts[i])
+		fmt.Fprintf(w, "process_start_time_seconds %f\n", starts[i])
 	})
 	_, run := watch(t, len(starts)+1, 20*time.Second, service)
 	var texts []string

@@ -35,6 +35,8 @@ type scraper struct {
 	timeout time.Duration
 
 	started float64 // latest process_start_time_seconds seen
+	dated   float64 // the target's clock at the latest answer, Unix seconds; 0 where it does not tell
+	sawAt   float64 // the same at the latest good answer before
 	warned  bool    // that values were dropped
 
 	mu     sync.Mutex
@@ -111,6 +113,9 @@ func (s *scraper) fetch(ctx context.Context) (map[string]float64, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		s.dated = float64(at.Unix())
+	}
 	if resp.StatusCode != http.StatusOK {
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection is kept
 		return nil, fmt.Errorf("status %d", resp.StatusCode)
@@ -156,18 +161,25 @@ func (s *scraper) bounded(values map[string]float64, at float64) map[string]floa
 }
 
 // watchRestart reports a process that began later than the one before it. Several worker processes behind one port answer in
-// turn, so an earlier start says nothing; the second allows for clients that compute the start anew for each scrape.
+// turn: an earlier start says nothing, and neither does one from before the other process answered last, by the target's own
+// clock, for then both were there. The second allows for clients that compute the start anew for each scrape.
 func (s *scraper) watchRestart(x *record.Scrape) {
-	started := x.Values["process_start_time_seconds"]
+	started, last := x.Values["process_start_time_seconds"], s.sawAt
+	s.sawAt = s.dated
 	if started <= 0 {
 		return
 	}
-	if s.started > 0 && started > s.started+1 {
+	together := last > 0 && started < last-startSlack
+	if s.started > 0 && started > s.started+1 && !together {
 		s.event(record.EventTarget, x.OffsetS, s.service.Name+" restarted (seen in its metrics)",
 			map[string]any{"service": s.service.Name, "state": "restarted"})
 	}
 	s.started = max(s.started, started)
 }
+
+// startSlack is by how much a start time may miss the clock of the same machine, in seconds: Date has whole seconds, and
+// the kernel's boot time is rounded.
+const startSlack = 2
 
 func (s *scraper) event(kind record.EventKind, at float64, text string, data any) {
 	if s.folder == nil {

@@ -9,7 +9,7 @@ import (
 // targetConnections reads each service's side from its own metrics.
 func (s *summary) targetConnections() map[string]TargetConnections {
 	loadFrom, loadTo, any := s.loadWindow()
-	services := map[string]*serviceWatch{}
+	services, worker := map[string]*serviceWatch{}, s.workers()
 	for i := range s.run.Scrapes {
 		x := &s.run.Scrapes[i]
 		w := services[x.Service]
@@ -22,7 +22,7 @@ func (s *summary) targetConnections() map[string]TargetConnections {
 			w.out.ScrapesFailed++
 			continue
 		}
-		w.read(x)
+		w.read(x, worker[x])
 		if fds := w.gauge(x, "process_open_fds", "process_files_open_files"); fds != nil {
 			if !any || x.OffsetS < loadFrom {
 				w.out.OpenFDsBefore = fds
@@ -41,6 +41,25 @@ func (s *summary) targetConnections() map[string]TargetConnections {
 		out[name] = w.result()
 		if w.out.Restarts > 0 {
 			s.warn("%s restarted %d times during the run (seen in its metrics)", name, w.out.Restarts)
+		}
+	}
+	return out
+}
+
+// workers numbers, from 1, the process behind each scrape of a service of which several answer in turn.
+func (s *summary) workers() map[*Scrape]int {
+	good := map[string][]*Scrape{}
+	for i := range s.run.Scrapes {
+		if x := &s.run.Scrapes[i]; x.Error == "" {
+			good[x.Service] = append(good[x.Service], x)
+		}
+	}
+	out := map[*Scrape]int{}
+	for _, scrapes := range good {
+		if ids, several := Workers(scrapes); several {
+			for i, x := range scrapes {
+				out[x] = ids[i] + 1
+			}
 		}
 	}
 	return out
@@ -87,9 +106,10 @@ const (
 	metricStarted  = "process_start_time_seconds"
 )
 
-func (w *serviceWatch) read(x *Scrape) {
+// read takes a scrape; worker is 0 unless several processes answer in turn.
+func (w *serviceWatch) read(x *Scrape, worker int) {
 	sums := downstreamSums(x.Values)
-	restarted := w.restarted(x.Values[metricStarted], sums)
+	restarted := worker == 0 && w.restarted(x.Values[metricStarted], sums)
 	if restarted {
 		w.out.Restarts++
 	}
@@ -104,10 +124,10 @@ func (w *serviceWatch) read(x *Scrape) {
 			if !ok {
 				continue
 			}
-			if c.to.readings == 0 && w.good > 0 {
+			if c.to.readings == 0 && w.good > 0 && worker == 0 {
 				c.to.at(0, false) // it appeared during the run, so it began at 0
 			}
-			c.to.at(v, restarted)
+			c.to.of(worker, v, restarted)
 		}
 		if v, ok := values[metricInUse]; ok {
 			d.peakInUse = larger(d.peakInUse, v)
@@ -132,7 +152,7 @@ func (w *serviceWatch) restarted(started float64, sums map[string]map[string]flo
 	}
 	for to, d := range w.downstream {
 		for _, c := range d.counters() {
-			if v, ok := sums[to][c.name]; ok && c.to.readings > 0 && v < c.to.last {
+			if v, ok := sums[to][c.name]; ok && c.to.readings > 0 && v < c.to.last[0] {
 				return true
 			}
 		}
@@ -215,23 +235,32 @@ func (w *serviceWatch) result() TargetConnections {
 	return out
 }
 
-// counter adds up the increases of a value that only grows, except when its process restarts.
+// counter adds up the increases of a value that only grows, except when its process restarts; of several workers' each by
+// itself.
 type counter struct {
-	last, sum float64
-	readings  int
+	last     map[int]float64 // by worker
+	sum      float64
+	readings int
 }
 
 // at takes a reading. After a restart the counter began again at 0, so the whole reading is increase; a reading that went
-// backwards without one comes from another worker process, and says nothing.
-func (c *counter) at(v float64, restarted bool) {
+// backwards without one says nothing.
+func (c *counter) at(v float64, restarted bool) { c.of(0, v, restarted) }
+
+// of is at, of one of several workers.
+func (c *counter) of(worker int, v float64, restarted bool) {
+	last, had := c.last[worker]
 	switch {
-	case c.readings == 0:
+	case !had:
 	case restarted:
 		c.sum += v
-	case v > c.last:
-		c.sum += v - c.last
+	case v > last:
+		c.sum += v - last
 	}
-	c.last = v
+	if c.last == nil {
+		c.last = map[int]float64{}
+	}
+	c.last[worker] = v
 	c.readings++
 }
 
