@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check format bench validate
+.PHONY: help build run test race check format bench validate validate-diagnosis
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the captest binary, in bin/
 	go build -o bin/captest ./cmd/captest
@@ -28,3 +28,6 @@ bench: ## micro-benchmarks with allocations, then what sending costs side by sid
 
 validate: ## does the search find capacities that are known? ten real runs of two targets, half an hour; interrupt and repeat at will
 	CAPTEST_VALIDATE=1 go test -count=1 -timeout $${VALIDATE_TIMEOUT:-60m} -v -run '^TestRealSearchFindsTheTruth$$' ./internal/experiment/search
+
+validate-diagnosis: ## are planted faults named? 56 real runs of the bundled services, three hours; interrupt and repeat at will
+	CAPTEST_VALIDATE_DIAGNOSIS=1 go test -count=1 -timeout $${VALIDATE_TIMEOUT:-240m} -v -run '^TestDiagnosisMatrix$$' ./cmd/captest

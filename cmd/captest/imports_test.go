@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/gate":              {"internal/record", "internal/diagnose", "scenarios"},
 	"report":                     {"internal/record", "internal/diagnose", "internal/gate"},
 	"internal/tui":               {"internal/record", "internal/diagnose"},
+	"internal/validate":          {},
 	"services/kit":               {},
 	"services/kit/storetest":     {},
 	"services/kill-bill":         {"services/kit"},

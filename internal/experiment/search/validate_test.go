@@ -1,9 +1,7 @@
 package search
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -13,12 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/internal/validate"
 )
 
 // validations are targets of known capacity that the real captest searches in real time. The queues are those of the
@@ -90,27 +88,25 @@ func TestRealSearchFindsTheTruth(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", captest, "../../../cmd/captest").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	cache := validateCache(t)
+	cache := validate.Cache(t)
 	t.Logf("finished runs are kept in %s", cache)
 	for i, v := range validations {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel() // they wait more than they work
-			validate(t, captest, filepath.Join(cache, fmt.Sprintf("target%d", i+1)), v.queue, runs)
+			searches(t, captest, filepath.Join(cache, fmt.Sprintf("target%d", i+1)), v.queue, runs)
 		})
 	}
 }
 
-// validate searches one target until enough runs count, and prints the table.
-func validate(t *testing.T, captest, cache string, q queue, runs int) {
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		t.Fatal(err)
-	}
+// searches one target until enough runs count, and prints the table.
+func searches(t *testing.T, captest, cache string, q queue, runs int) {
 	c := truth(q, nil)
 	text := fmt.Sprintf("\ntruth %.2f/s\n\n%s", c, tableHead)
 	counted, covered := 0, 0
 	for seed := 1; counted < runs && seed <= 2*runs; seed++ {
-		x, ok := kept(filepath.Join(cache, strconv.Itoa(seed)+".json"))
-		if !ok {
+		var x cell
+		file := filepath.Join(cache, strconv.Itoa(seed)+".json")
+		if !validate.Kept(file, &x) {
 			const oneRun = 5 * time.Minute
 			if deadline, set := t.Deadline(); set && time.Until(deadline) < oneRun+30*time.Second {
 				t.Errorf("the time is over after %d runs of %d: call it again, finished ones are kept", counted, runs)
@@ -120,7 +116,7 @@ func validate(t *testing.T, captest, cache string, q queue, runs int) {
 			x = searched(t, ctx, captest, q, seed)
 			cancel()
 			if x.Invalid == "" {
-				keep(t, filepath.Join(cache, strconv.Itoa(seed)+".json"), x)
+				validate.Keep(t, file, x)
 			}
 		}
 		said := "not counted"
@@ -238,52 +234,5 @@ func (s *served) count() cell {
 	return cell{
 		Requests: n, Realised: float64(s.queue.servers) * s.queue.served / max(s.work, 1e-9),
 		LateP50Ms: quantileOf(s.late, 0.5), LateP99Ms: quantileOf(s.late, 0.99),
-	}
-}
-
-// validateCache is the folder of the finished runs of this very source: CAPTEST_VALIDATE_CACHE or the user's cache, and in it one
-// for each commit, and for each change on top of one.
-func validateCache(t *testing.T) string {
-	root := os.Getenv("CAPTEST_VALIDATE_CACHE")
-	if root == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatalf("%v: set CAPTEST_VALIDATE_CACHE", err)
-		}
-		root = filepath.Join(user, "captest", "validate")
-	}
-	commit, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
-	if err != nil {
-		t.Logf("not a clone, so nothing is kept: git rev-parse: %v", err)
-		return t.TempDir()
-	}
-	name := strings.TrimSpace(string(commit))
-	change, err := exec.Command("git", "diff", "HEAD", "--", "*.go").Output()
-	if err != nil {
-		t.Fatalf("git diff: %v", err)
-	}
-	if len(bytes.TrimSpace(change)) > 0 {
-		name += fmt.Sprintf("+%x", sha256.Sum256(change))[:13]
-	}
-	return filepath.Join(root, name)
-}
-
-func kept(file string) (cell, bool) {
-	var x cell
-	raw, err := os.ReadFile(file)
-	ok := err == nil && json.Unmarshal(raw, &x) == nil && x.Seed > 0
-	return x, ok
-}
-
-func keep(t *testing.T, file string, x cell) {
-	raw, err := json.MarshalIndent(x, "", "  ")
-	if err == nil {
-		err = os.WriteFile(file+".part", raw, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(file+".part", file)
-	}
-	if err != nil {
-		t.Errorf("the run is not kept: %v", err)
 	}
 }
