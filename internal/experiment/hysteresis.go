@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 )
 
@@ -39,9 +40,9 @@ func Compare(up, down []Rung) *record.Hysteresis {
 			continue
 		}
 		d := down[i]
-		l := record.HysteresisLevel{Percent: u.Percent, OfferedPerSecond: u.OfferedPerSecond, UpPerSecond: average(u.PerSecond), DownPerSecond: average(d.PerSecond)}
+		l := record.HysteresisLevel{Percent: u.Percent, OfferedPerSecond: u.OfferedPerSecond, UpPerSecond: search.Mean(u.PerSecond), DownPerSecond: search.Mean(d.PerSecond)}
 		if len(u.MedianMs) > 0 && len(d.MedianMs) > 0 {
-			l.UpMs, l.DownMs = ref(middle(u.MedianMs)), ref(middle(d.MedianMs))
+			l.UpMs, l.DownMs = ref(search.Median(u.MedianMs)), ref(search.Median(d.MedianMs))
 			apart, sum = apart+math.Abs(*l.DownMs-*l.UpMs), sum+*l.UpMs
 			if *l.UpMs > 0 {
 				l.LatencyRatio = ref(*l.DownMs / *l.UpMs)
@@ -123,7 +124,7 @@ func (s *strata) p() float64 {
 	return 0.5 * math.Erfc((s.u-s.mean-0.5)/math.Sqrt(2*s.variance))
 }
 
-// thinned takes every k-th value, with the smallest k at which neighbours are nearly independent (lag-1 correlation < 0.2): a
+// thinned takes every k-th value, with the smallest k at which neighbours are nearly independent (search.Independent): a
 // test of ranks believes that its values are.
 func thinned(x []float64) []float64 {
 	for k := 1; k <= len(x)/3; k++ {
@@ -131,41 +132,9 @@ func thinned(x []float64) []float64 {
 		for i := 0; i < len(x); i += k {
 			out = append(out, x[i])
 		}
-		if lag1(out) < 0.2 {
+		if search.Lag1(out) < search.Independent {
 			return out
 		}
 	}
 	return x[:min(len(x), 3)]
-}
-
-func lag1(x []float64) float64 {
-	m := average(x)
-	var num, den float64
-	for i := range x {
-		den += (x[i] - m) * (x[i] - m)
-		if i > 0 {
-			num += (x[i] - m) * (x[i-1] - m)
-		}
-	}
-	if den == 0 {
-		return 0
-	}
-	return num / den
-}
-
-func average(x []float64) float64 {
-	if len(x) == 0 {
-		return 0
-	}
-	s := 0.0
-	for _, v := range x {
-		s += v
-	}
-	return s / float64(len(x))
-}
-
-func middle(x []float64) float64 {
-	s := slices.Sorted(slices.Values(x))
-	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/captest/captest/internal/experiment/search"
 )
 
 // climb measures a ladder of a target that takes so many times as long and carries such a part of what is offered, with the
@@ -108,7 +110,7 @@ func TestThinnedValuesAreNearlyIndependent(t *testing.T) {
 		v = 0.9*v + rng.NormFloat64()
 		x = append(x, v)
 	}
-	if got := thinned(x); lag1(x) < 0.7 || lag1(got) >= 0.2 || len(got) < 10 || len(got) > 60 {
-		t.Errorf("lag 1 of %.2f became %.2f in %d values", lag1(x), lag1(got), len(got))
+	if got := thinned(x); search.Lag1(x) < 0.7 || search.Lag1(got) >= 0.2 || len(got) < 10 || len(got) > 60 {
+		t.Errorf("lag 1 of %.2f became %.2f in %d values", search.Lag1(x), search.Lag1(got), len(got))
 	}
 }

@@ -70,7 +70,7 @@ func cold(t *Trial) bool {
 		x[i] = -x[i]
 	}
 	rise, p := trend(x)
-	return p < driftP && rise > driftOfMean*-mean(x)
+	return p < driftP && rise > driftOfMean*-Mean(x)
 }
 
 // nextDoubling is the next number of users; 0 and a reason when the ramp is over.
@@ -217,7 +217,7 @@ func (v *view) variability() float64 {
 		if w.Goodput() < 0.9*best || len(y) < 3 {
 			continue
 		}
-		m := mean(y)
+		m := Mean(y)
 		for _, x := range y {
 			variance += (x - m) * (x - m) * float64(len(y)) / float64(len(y)-1)
 		}

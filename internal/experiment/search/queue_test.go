@@ -193,7 +193,7 @@ func window(all []passage, from, until float64, limits []limit) Window {
 		return w
 	}
 	slices.Sort(ms)
-	w.MeanMs = mean(ms)
+	w.MeanMs = Mean(ms)
 	for _, x := range ms {
 		w.SDMs += (x - w.MeanMs) * (x - w.MeanMs)
 	}

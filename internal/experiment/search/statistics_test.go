@@ -46,8 +46,8 @@ func TestTheilSen(t *testing.T) {
 
 func TestLag1(t *testing.T) {
 	t.Parallel()
-	near(t, "1 2 3 4: 1.25/5", lag1([]float64{1, 2, 3, 4}), 0.25, 1e-12)
-	near(t, "constant", lag1([]float64{3, 3, 3}), 0, 0)
+	near(t, "1 2 3 4: 1.25/5", Lag1([]float64{1, 2, 3, 4}), 0.25, 1e-12)
+	near(t, "constant", Lag1([]float64{3, 3, 3}), 0, 0)
 }
 
 func TestMSER5(t *testing.T) {

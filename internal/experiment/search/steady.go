@@ -13,12 +13,12 @@ func MSER5(x []float64) (cut int, steady bool) {
 	}
 	y := make([]float64, n)
 	for i := range y {
-		y[i] = mean(x[i*mserBatch : (i+1)*mserBatch])
+		y[i] = Mean(x[i*mserBatch : (i+1)*mserBatch])
 	}
 	best, at := math.Inf(1), 0
 	for d := 0; d <= n/2; d++ {
 		rest := y[d:]
-		m, sum := mean(rest), 0.0
+		m, sum := Mean(rest), 0.0
 		for _, v := range rest {
 			sum += (v - m) * (v - m)
 		}
@@ -53,19 +53,19 @@ func BatchMeans(x []float64) (m, half float64, b int) {
 		b /= 2
 	}
 	if b < 5 {
-		return mean(x), math.Inf(1), b
+		return Mean(x), math.Inf(1), b
 	}
 	y := batches(x, b)
-	for b/2 >= 8 && lag1(y) > independent {
+	for b/2 >= 8 && Lag1(y) > Independent {
 		b /= 2
 		y = batches(x, b)
 	}
-	m = mean(y)
+	m = Mean(y)
 	sum := 0.0
 	for _, v := range y {
 		sum += (v - m) * (v - m)
 	}
-	return mean(x), studentT975(b-1) * math.Sqrt(sum/float64(b-1)/float64(b)), b
+	return Mean(x), studentT975(b-1) * math.Sqrt(sum/float64(b-1)/float64(b)), b
 }
 
 // studentT975 is the 97.5 % quantile of Student's t with ν ≥ 4 degrees, by the Cornish–Fisher expansion around the normal

@@ -58,12 +58,12 @@ func TheilSen(x []float64) float64 {
 			slopes = append(slopes, (x[j]-x[i])/float64(j-i))
 		}
 	}
-	return median(slopes)
+	return Median(slopes)
 }
 
-// lag1 is the autocorrelation of neighbours; 0 for a constant series.
-func lag1(x []float64) float64 {
-	m := mean(x)
+// Lag1 is the autocorrelation of neighbours; 0 for a constant series.
+func Lag1(x []float64) float64 {
+	m := Mean(x)
 	var num, den float64
 	for i := range x {
 		den += (x[i] - m) * (x[i] - m)
@@ -95,7 +95,7 @@ func trend(x []float64) (rise, p float64) {
 		for i := range y {
 			rest[i] = y[i] - slope*float64(i)
 		}
-		if b/2 >= 8 && math.Abs(lag1(rest)) > independent {
+		if b/2 >= 8 && math.Abs(Lag1(rest)) > Independent {
 			b /= 2
 			continue
 		}
@@ -104,19 +104,20 @@ func trend(x []float64) (rise, p float64) {
 	}
 }
 
-// independent: below this lag-1 autocorrelation batch means count as independent (measurement 3.3).
-const independent = 0.2
+// Independent: below this lag-1 autocorrelation batch means count as independent (measurement 3.3).
+const Independent = 0.2
 
 // batches are the means of b consecutive parts of x, as equal as whole numbers allow.
 func batches(x []float64, b int) []float64 {
 	out := make([]float64, b)
 	for i := range out {
-		out[i] = mean(x[i*len(x)/b : (i+1)*len(x)/b])
+		out[i] = Mean(x[i*len(x)/b : (i+1)*len(x)/b])
 	}
 	return out
 }
 
-func mean(x []float64) float64 {
+// Mean of a series; 0 of none.
+func Mean(x []float64) float64 {
 	if len(x) == 0 {
 		return 0
 	}
@@ -127,7 +128,8 @@ func mean(x []float64) float64 {
 	return sum / float64(len(x))
 }
 
-func median(x []float64) float64 {
+// Median of a series; 0 of none.
+func Median(x []float64) float64 {
 	if len(x) == 0 {
 		return 0
 	}

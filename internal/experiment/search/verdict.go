@@ -189,7 +189,7 @@ func (v *view) backlog(w *Window) string {
 func (w *Window) drift() string {
 	x := settled(w.latency())
 	rise, p := trend(x)
-	if m := mean(x); m > 0 && p < driftP && rise > driftOfMean*m {
+	if m := Mean(x); m > 0 && p < driftP && rise > driftOfMean*m {
 		return fmt.Sprintf("not steady: response times rose by %.0f %% while the load stayed the same", 100*rise/m)
 	}
 	return ""
