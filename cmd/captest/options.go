@@ -81,6 +81,15 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.SortFlags = false
 }
 
+// given takes in what the command line said besides the values of its flags: the scenario, and which flags stand there at all.
+func (o *runOptions) given(f *pflag.FlagSet, args []string) {
+	o.scenario = "registration"
+	if len(args) == 1 {
+		o.scenario = args[0]
+	}
+	o.seedSet, o.targetSet = f.Changed("seed"), f.Changed("target")
+}
+
 // setUsage is the same for every command that starts the bundled services.
 const setUsage = "flip one knob of the bundled services or plant a fault: KNOB=VALUE, SERVICE.KNOB=VALUE or fault=NAME (repeatable)"
 

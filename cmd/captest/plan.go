@@ -35,11 +35,7 @@ target that answers every request in --answer, under any load; a slower one gets
 ` + exitStatus,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.scenario = "registration"
-			if len(args) == 1 {
-				o.scenario = args[0]
-			}
-			o.seedSet, o.targetSet = c.Flags().Changed("seed"), c.Flags().Changed("target")
+			o.given(c.Flags(), args)
 			if answer < 100*time.Microsecond {
 				return invalid(fmt.Errorf("--answer %s: must be at least 100µs", answer))
 			}

@@ -47,11 +47,7 @@ A vegeta target file, http or json, is a scenario too: its first line tells, and
 ` + exitStatus,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.scenario = "registration"
-			if len(args) == 1 {
-				o.scenario = args[0]
-			}
-			o.seedSet, o.targetSet = c.Flags().Changed("seed"), c.Flags().Changed("target")
+			o.given(c.Flags(), args)
 			return runRun(c.Context(), e, &o)
 		},
 	}
