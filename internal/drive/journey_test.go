@@ -216,7 +216,7 @@ func TestSetupRunsOnceForEachUserOutsideTheMeasurement(t *testing.T) {
 		http.SetCookie(w, &http.Cookie{Name: "sid", Value: fmt.Sprint(logins)})
 		_, _ = fmt.Fprintf(w, `{"token":"t%d"}`, logins)
 	})
-	mux.HandleFunc("/work/{token}", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/task/{token}", func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		c, err := r.Cookie("sid")
@@ -230,7 +230,7 @@ name: setup
 setup:
   - {name: login, request: {path: /login}, capture: {token: json.token}}
 steps:
-  - {name: work, request: {path: "/work/{{token}}"}}
+  - {name: work, request: {path: "/task/{{token}}"}}
 `)
 	e := engine(t, Config{Scenario: s, Target: onReal(t, mux)})
 	tally, sums := drive(t, t.Context(), e, Load{Users: 3, Total: 30}, recorder(s))
