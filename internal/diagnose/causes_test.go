@@ -160,27 +160,6 @@ func TestOthersTakeTheCores(t *testing.T) {
 	}
 }
 
-// TestConfidenceIsEarned: a test whose prediction was met confirms; one that was not contradicts; one of elsewhere does nothing.
-func TestConfidenceIsEarned(t *testing.T) {
-	t.Parallel()
-	test := func(x record.Test) scene {
-		s := flatAt(10).with(healthy(), fullHashPool)
-		s.change = func(run *record.Run, _ *record.Result) {
-			raw, _ := json.Marshal(x)
-			run.Events = append(run.Events, record.Event{Kind: record.EventTest, Data: raw})
-		}
-		return s
-	}
-	met := record.Test{Name: "T6", Cause: "cpu-bound-hashing", Where: "user", What: "highest throughput at half the cost", Measured: 19.4, Unit: "/s", Expected: "20 ± 15 %", Met: true}
-	check(t, test(met), "cpu-bound-hashing@user C3 slow-because")
-	not := met
-	not.Met = false
-	check(t, test(not), "cpu-bound-hashing@user C1 slow-because")
-	elsewhere := met
-	elsewhere.Where = "billing"
-	check(t, test(elsewhere), "cpu-bound-hashing@user C2 slow-because")
-}
-
 // TestKernelAlone: services without metrics, of which the kernel shows sockets and descriptors.
 func TestKernelAlone(t *testing.T) {
 	t.Parallel()

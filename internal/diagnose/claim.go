@@ -54,18 +54,16 @@ func claimOf(cause, where string) claim {
 // settle gives a claim the confidence it has earned. C1: response times alone, or evidence that something contradicts. C2:
 // the target's metrics or the kernel agree and nothing speaks against it. C3: besides, a test made for it came out as
 // predicted.
-func (c *claim) settle(tests []record.Test) {
+func (c *claim) settle(predictions []prediction) {
 	c.Confidence = C1
 	met := false
-	for _, t := range tests {
-		if t.Cause != c.Cause || t.Where != "" && t.Where != c.Where {
-			continue
-		}
-		c.evidence(t.Name+": "+t.What, t.Measured, t.Unit, t.Expected, "test "+t.Name)
-		if t.Met {
+	for _, p := range predictions {
+		c.evidence("test "+p.test+": "+p.what, p.measured, p.unit, p.expected, "test "+p.test)
+		switch {
+		case p.met && p.decides:
 			met = true
-		} else {
-			c.against("test %s: %s was %.3g %s, expected %s", t.Name, t.What, t.Measured, t.Unit, t.Expected)
+		case !p.met:
+			c.against("test %s: %s was %.3g %s, expected %s", p.test, p.what, p.measured, p.unit, p.expected)
 		}
 	}
 	if c.inside && len(c.Contradictions) == 0 {

@@ -75,10 +75,9 @@ func (s *sight) findings() []claim {
 		// While more users still bring more, nothing that is full is the limit yet. What is wrong without load stays wrong.
 		return !saturated && !c.stuck && !c.aside && c.Cause != "generator-saturated" && s.best.Phase != "fixed"
 	})
-	tests := testsOf(s.run)
 	named := false
 	for i := range all {
-		all[i].settle(tests)
+		all[i].settle(s.predicted(&all[i]))
 		named = named || !all[i].aside && !s.outlasts(&all[i])
 	}
 	if !named && saturated {
@@ -88,18 +87,6 @@ func (s *sight) findings() []claim {
 	s.roles(all)
 	s.predict(all)
 	return all
-}
-
-// testsOf are the results of the tests that were made to tell causes apart.
-func testsOf(run *record.Run) []record.Test {
-	var out []record.Test
-	for _, e := range run.Events {
-		var t record.Test
-		if e.Kind == record.EventTest && json.Unmarshal(e.Data, &t) == nil && finite(t.Measured) {
-			out = append(out, t)
-		}
-	}
-	return out
 }
 
 // phaseOf is the phase an event enters; "" for other events.

@@ -18,6 +18,7 @@ type sight struct {
 	all       window        // from the first load to the end of the last
 	after     *window       // no load, nothing in flight, nothing restarted yet
 	resources []resource
+	tests     []record.Test
 	// What changes in thought have done so far: services whose hashing is in a pool, and the cores they have.
 	moved     map[string]bool
 	coresThen map[string]float64
@@ -30,7 +31,7 @@ type load struct {
 }
 
 func look(run *record.Run, res *record.Result) *sight {
-	s := &sight{run: run, res: res, index: indexOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}}
+	s := &sight{run: run, res: res, index: indexOf(run), tests: testsOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}}
 	if s.best = bestTrial(res.Trials); s.best == nil {
 		return s
 	}

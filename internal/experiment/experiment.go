@@ -42,6 +42,7 @@ type Config struct {
 	Battery  *Battery          // instead of the search; nil: none
 	Baseline *targets.Baseline // nil for none
 	NoBrake  bool              // go on however badly the target fares
+	NoTests  []string          // names of tests that are not to be made (record.Test…)
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
 	// Latest reads a service's gauges; nil is Observer.Latest.
@@ -128,7 +129,7 @@ func (x *experiment) run(ctx context.Context) error {
 	return x.capacityPlan(ctx)
 }
 
-// capacityPlan: quiet baseline, the search, overload, release, recovery watch.
+// capacityPlan: quiet baseline, the search, tests that tell causes apart, overload, release, recovery watch.
 func (x *experiment) capacityPlan(ctx context.Context) error {
 	if err := x.atRest(ctx); err != nil {
 		return err

@@ -48,6 +48,9 @@ func (x *experiment) search(ctx context.Context) error {
 		default:
 			x.note("search ended: " + a.Why)
 			x.stateCapacity()
+			if err := x.discriminate(ctx, x.quietTests()); err != nil {
+				return err
+			}
 			return x.overloadAndRecover(ctx)
 		}
 	}

@@ -53,17 +53,25 @@ type TrialEnd struct {
 	ResolutionPercent *float64 `json:"resolution_percent,omitempty"`
 }
 
-// Test is a test that was made to tell a cause from its lookalikes, with what was predicted of it beforehand.
+// Test is what came of a test that was made to tell causes apart. It names no cause: whose prediction the figures meet is for the
+// diagnosis to say.
 type Test struct {
-	Name     string  `json:"name"`            // T1 … T6
-	Cause    string  `json:"cause"`           // whose prediction it is
-	Where    string  `json:"where,omitempty"` // "" holds for any service
-	What     string  `json:"what"`            // was measured
-	Measured float64 `json:"measured"`
-	Unit     string  `json:"unit,omitempty"`
-	Expected string  `json:"expected"` // the prediction, for people
-	Met      bool    `json:"met"`
+	Name    string             `json:"name"`              // burst, coupling, elasticity, short-circuit, connections, knob
+	Where   string             `json:"where,omitempty"`   // the service it was made at
+	Skipped string             `json:"skipped,omitempty"` // why there are no values
+	Values  map[string]float64 `json:"values,omitempty"`  // by name, the unit at its end (…_ms, …_per_second)
+	Words   map[string]string  `json:"words,omitempty"`   // what is no number: the knob's name, the path that was asked
 }
+
+// Names of tests.
+const (
+	TestBurst        = "burst"         // T1: a staircase of answers to requests that came at once
+	TestCoupling     = "coupling"      // T2: a trivial endpoint, asked while another is loaded
+	TestElasticity   = "elasticity"    // T3: throughput when a downstream takes longer
+	TestShortCircuit = "short-circuit" // T4: the same endpoint with input it refuses at once
+	TestConnections  = "connections"   // T5: a load on fresh connections, beside the same on kept ones
+	TestKnob         = "knob"          // T6: throughput when one setting is doubled
+)
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
 type Load struct {

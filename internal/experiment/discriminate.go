@@ -1,0 +1,47 @@
+package experiment
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+)
+
+// PhaseTests is the phase of every load that a discriminating test holds. Its trials say nothing of the capacity.
+const PhaseTests = "tests"
+
+// test tells causes apart that look the same under load. Source: measurement 5.2.
+type test struct {
+	name     string
+	expected time.Duration
+	// run makes the test on a target at rest and leaves it so. A test that cannot be made gives why in Skipped; its error is the
+	// end of the run.
+	run func(ctx context.Context) (record.Test, error)
+}
+
+// quietTests are those made between the search and the overload, when the target is known to be well.
+func (x *experiment) quietTests() []test {
+	return nil
+}
+
+// discriminate makes tests one after the other and writes down what they measured, or why they were not made.
+func (x *experiment) discriminate(ctx context.Context, tests []test) error {
+	for _, t := range tests {
+		if slices.Contains(x.NoTests, t.name) {
+			x.event(record.EventTest, -1, "", record.Test{Name: t.name, Skipped: "not wanted"})
+			continue
+		}
+		x.phase(PhaseTests, t.name, t.expected)
+		found, err := t.run(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		found.Name = t.name
+		x.event(record.EventTest, -1, found.Skipped, found)
+	}
+	return nil
+}
