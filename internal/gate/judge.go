@@ -36,7 +36,7 @@ const PlanCapacity = "capacity"
 //  2. stuck or crashed → fail (115), also when it crashed before anything succeeded: a service that died was seen to die.
 //  3. nothing succeeded and no limit is broken → inconclusive (111). No data never passes, with or without limits.
 //  4. a limit broken on valid data, or a fixed load that the safety brake ended → fail (99).
-//  5. a limit nobody could judge → inconclusive (111).
+//  5. a limit nobody could judge, or one of speed missed while others took more than a quarter of the machine → inconclusive (111).
 //  6. the run ended before its plan did, the search that the brake ended included → inconclusive (111): what is missing might
 //     have failed.
 //  7. a capacity run without a confirmed capacity → inconclusive (111): there is no figure to be proud of.
@@ -119,9 +119,10 @@ func noCapacity(res *record.Result) bool {
 
 func endedPlan(b record.Brake) bool { return b.EndedPlan }
 
-// Broken tells a limit that was broken from one nobody could judge: a value that missed it, or a recovery that never came.
+// Broken tells a limit that was broken from one nobody could judge: a value that missed it, unless other work may be why, or a
+// recovery that never came.
 func Broken(l record.LimitResult) bool {
-	return !l.OK && (l.Value != nil || l.At == atCrashed || strings.HasPrefix(l.At, atNotRecovered))
+	return !l.OK && !strings.Contains(l.At, atDisturbed) && (l.Value != nil || l.At == atCrashed || strings.HasPrefix(l.At, atNotRecovered))
 }
 
 // NotRecovered says whether the target was left unusable by the overload. An untested recovery is not a failed one.
@@ -185,6 +186,8 @@ func Why(res *record.Result) []string {
 		case l.OK:
 		case Broken(l):
 			why = append(why, fmt.Sprintf("limit %s broken", l.Expr))
+		case strings.Contains(l.At, atDisturbed):
+			why = append(why, fmt.Sprintf("limit %s missed at %s: repeat it on a quieter machine", l.Expr, l.At))
 		case l.At == atNotTested:
 			why = append(why, fmt.Sprintf("no data to judge %s: %s", l.Expr, l.At))
 		default:

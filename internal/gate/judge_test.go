@@ -420,3 +420,49 @@ func TestNoCapacityIsNoPass(t *testing.T) {
 		t.Errorf("%q", why)
 	}
 }
+
+// TestMissedBesideOtherWork: a limit of speed that was missed while others used the machine is not the target's fault for sure; one
+// that held held, and errors are the target's own.
+func TestMissedBesideOtherWork(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		plan   string
+		others float64
+		limits []string
+		want   string
+		code   int
+	}{
+		{"fixed, quiet machine", "fixed", 10, []string{"p95<50"}, Fail, ExitLimits},
+		{"fixed, busy machine", "fixed", 40, []string{"p95<50"}, Inconclusive, ExitInconclusive},
+		{"held all the same", "fixed", 40, []string{"p95<500"}, Pass, ExitPass},
+		{"errors", "fixed", 40, []string{"p95<500", "errors<1%"}, Fail, ExitLimits},
+		{"capacity", PlanCapacity, 40, []string{"capacity>20/s"}, Inconclusive, ExitInconclusive},
+		{"capacity, quiet machine", PlanCapacity, 10, []string{"capacity>20/s"}, Fail, ExitLimits},
+		{"capacity, broken latency", PlanCapacity, 40, []string{"p95<50"}, Inconclusive, ExitInconclusive},
+	} {
+		bad := uint64(0)
+		if c.name == "errors" {
+			bad = 20
+		}
+		run, res := made(t, c.plan, sample{phase: "ramp", users: 4, ms: 100, n: 100, bad: bad})
+		res.Trials[0].OtherWorkPercent = &c.others
+		Judge(run, res, parse(t, c.limits...))
+		if res.Verdict != c.want || res.ExitCode != c.code {
+			t.Errorf("%s: %s (%d), want %s (%d); %v", c.name, res.Verdict, res.ExitCode, c.want, c.code, res.Limits)
+		}
+		if why := Why(res); (c.want == Pass) != (len(why) == 0) {
+			t.Errorf("%s: reasons %q", c.name, why)
+		}
+	}
+}
+
+// TestABacklogIsNotWithin: the largest load within the limits is one that was carried.
+func TestABacklogIsNotWithin(t *testing.T) {
+	t.Parallel()
+	run, res := made(t, PlanCapacity, sample{phase: "open", rate: 8, ms: 100, n: 80}, sample{phase: "open", rate: 12, ms: 100, n: 120, verdict: "fail"})
+	Judge(run, res, parse(t, "p95<500"))
+	if at := res.Limits[0].At; at != "8/s" {
+		t.Errorf("judged at %q, want the load whose trials passed", at)
+	}
+}

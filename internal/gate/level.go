@@ -14,6 +14,10 @@ import (
 func loadLevel(run *record.Run, res *record.Result, limits []scenarios.Limit) func(scenarios.Limit) judged {
 	if res.Run.Plan != PlanCapacity {
 		sums := run.Sums(-1)
+		others := 0.0
+		for i := range res.Trials {
+			others = max(others, otherWork(&res.Trials[i]))
+		}
 		at := fixedLoad(res.Trials)
 		if res.ChangedByHand() {
 			at += ", changed by hand"
@@ -23,7 +27,7 @@ func loadLevel(run *record.Run, res *record.Result, limits []scenarios.Limit) fu
 			if !ok {
 				return judged{at: at}
 			}
-			return judgeValue(l, v, at)
+			return judgeValue(l, v, at).beside(others, l)
 		}
 	}
 	at := largestWithin(levels(run, res), limits)
@@ -66,10 +70,12 @@ func Load(l record.Load) string {
 type level struct {
 	load   record.Load
 	trials []record.TrialSums
+	failed int     // of the trials, by their own verdict, which knows of a growing backlog too
+	others float64 // most of the machine that other work took, in percent
 }
 
 // Trials whose load is a stimulus, not a candidate for the capacity: they are meant to go beyond the limits.
-var stimuli = []string{"overload", "abort", "rungs-up", "rungs-down", "cycle", "trigger", "release", "recovery", "cool", "warmup"}
+var stimuli = []string{"overload", "abort", "rungs-up", "rungs-down", "cycle", "trigger", "release", "recovery", "cool", "warmup", "tests", "tiers"}
 
 // Stimulus says whether a phase's load is one of them: part of the recovery test, not of the search for the capacity.
 func Stimulus(phase string) bool { return slices.Contains(stimuli, phase) }
@@ -91,7 +97,12 @@ func levels(run *record.Run, res *record.Result) []level {
 			list = append(list, level{load: t.Load})
 			at = len(list) - 1
 		}
-		list[at].trials = append(list[at].trials, sums)
+		v := &list[at]
+		v.trials = append(v.trials, sums)
+		v.others = max(v.others, otherWork(&res.Trials[i]))
+		if t.Verdict == "fail" {
+			v.failed++
+		}
 	}
 	slices.SortStableFunc(list, func(a, b level) int {
 		return cmp.Or(cmp.Compare(a.load.Users, b.load.Users), cmp.Compare(a.load.RatePerSecond, b.load.RatePerSecond))
@@ -113,8 +124,12 @@ func largestWithin(list []level, limits []scenarios.Limit) *level {
 	return &list[0]
 }
 
-// within wants at least one success in every trial: 10,000 connections refused in a millisecond meet any latency limit.
+// within wants at least one success in every trial: 10,000 connections refused in a millisecond meet any latency limit. A load
+// that most trials found too much is not within either: a backlog may grow while the limits still hold.
 func (v *level) within(limits []scenarios.Limit) bool {
+	if 2*v.failed > len(v.trials) {
+		return false
+	}
 	for _, t := range v.trials {
 		if t.OK == 0 {
 			return false
@@ -142,8 +157,32 @@ func (v *level) judge(l scenarios.Limit) judged {
 			worst = judgeValue(l, x, at)
 		}
 	}
-	return worst
+	return worst.beside(v.others, l)
 }
+
+// disturbed is the share of the machine, in percent, from which on work of neither captest nor the target may well be why a
+// limit was missed: a target on the same machine then had at most three quarters of it.
+const disturbed = 25
+
+func otherWork(t *record.Trial) float64 {
+	if t.OtherWorkPercent == nil {
+		return 0
+	}
+	return *t.OtherWorkPercent
+}
+
+// beside takes a missed limit back when others kept the machine busy meanwhile: it might have held without them. One that held in
+// spite of them held. Errors are the target's own answers, and stay.
+func (j judged) beside(percent float64, l scenarios.Limit) judged {
+	if j.state == missed && percent > disturbed && l.Metric != "errors" {
+		j.state = unjudged
+		j.at += fmt.Sprintf("%s %.0f %% of the machine", atDisturbed, percent)
+	}
+	return j
+}
+
+// atDisturbed is how At tells of a limit that was missed beside too much other work (Broken).
+const atDisturbed = ", while other work took"
 
 // runLevel judges capacity and recovery on the result itself.
 func runLevel(res *record.Result, l scenarios.Limit) judged {
@@ -161,11 +200,17 @@ func runLevel(res *record.Result, l scenarios.Limit) judged {
 // refuted one can still break the limit, never satisfy it.
 func capacity(res *record.Result, l scenarios.Limit) judged {
 	b := res.Capacity.PerSecond
+	others := 0.0
+	for i := range res.Trials {
+		if t := &res.Trials[i]; !Stimulus(t.Phase) {
+			others = max(others, otherWork(t))
+		}
+	}
 	switch {
 	case b.Confirmed != nil:
-		return judgeValue(l, *b.Confirmed, "confirmed")
+		return judgeValue(l, *b.Confirmed, "confirmed").beside(others, l)
 	case b.Refuted != nil && !l.Holds(*b.Refuted):
-		return judgeValue(l, *b.Refuted, "refuted: no load held the limits")
+		return judgeValue(l, *b.Refuted, "refuted: no load held the limits").beside(others, l)
 	default:
 		return judged{}
 	}
