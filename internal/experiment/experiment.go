@@ -147,12 +147,19 @@ func (x *experiment) atRest(ctx context.Context) error {
 	if err := x.quietBaseline(ctx); err != nil {
 		return err
 	}
+	// Nothing is asked for a while: what the target uses without work is one point of every service demand's regression.
+	if err := sleep(ctx, idleSpan); err != nil {
+		return err
+	}
 	if err := x.rest(ctx, began); err != nil {
 		return err
 	}
 	x.quietSpan = Span{began, x.now().Seconds()}
 	return nil
 }
+
+// idleSpan of an idle target holds three readings of its metrics.
+const idleSpan = 3500 * time.Millisecond
 
 // phase moves the run on: screen, frames and events all learn of it at once.
 func (x *experiment) phase(name, note string, expected time.Duration) {

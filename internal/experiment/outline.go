@@ -164,7 +164,7 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 		quiet = p.probes
 	}
 	k.add(OutlineStage{
-		Phase: "quiet", Note: fmt.Sprintf("%d probes", quiet+3), Seconds: float64(quiet+3) * k.shape.shortest, Connections: 2,
+		Phase: "quiet", Note: fmt.Sprintf("%d probes", quiet+3), Seconds: float64(quiet+3)*k.shape.shortest + idleSpan.Seconds(), Connections: 2,
 		PeakPerSecond: k.shape.requests / k.shape.shortest,
 	}, float64(quiet+3), 2)
 
