@@ -58,6 +58,10 @@ func watched(s record.Scrape) record.Scrape {
 // tcpSockets are the sockets that a service's process holds to others, from the kernel's tables.
 const tcpSockets = "tcp_sockets"
 
+// socketsRead is there when the kernel's tables were: a peer that is then not listed has no sockets. A process with too many
+// descriptors to look at each has none listed either.
+const socketsRead = "tcp_sockets_read"
+
 // joined adds what the kernel says of a service's process to a scrape that has been read not long before; what the service
 // tells of itself goes first. A service without metrics, or whose metrics hang, is known by its process alone.
 func joined(s record.Scrape, p record.ProcessReading) record.Scrape {
@@ -75,6 +79,9 @@ func joined(s record.Scrape, p record.ProcessReading) record.Scrape {
 	put("process_open_fds", p.FDs)
 	put("process_max_fds", p.FDLimit)
 	put("process_resident_memory_bytes", p.RSSBytes)
+	if p.Outbound != nil {
+		s.Values[socketsRead] = 1
+	}
 	for peer, states := range p.Outbound {
 		if _, told := s.Values[fmt.Sprintf("http_client_connections_open{downstream=%q}", peer)]; told {
 			continue

@@ -173,7 +173,7 @@ func (b Books) readings(service, key string, r Span) []float64 {
 			continue
 		}
 		v, ok := s.Values[key]
-		if _, looked := s.Values["process_open_fds"]; !ok && looked && name == tcpSockets {
+		if _, looked := s.Values[socketsRead]; !ok && looked && name == tcpSockets {
 			ok = true // a peer without sockets is not listed
 		}
 		if ok {

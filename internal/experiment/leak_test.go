@@ -298,6 +298,25 @@ func TestALeakOfSocketsIsSeenFromOutside(t *testing.T) {
 	}
 }
 
+// A process with too many descriptors to look at each of has no sockets listed, which does not mean that it has none.
+func TestSocketsNobodyLookedAtAreNotGone(t *testing.T) {
+	t.Parallel()
+	b := Books{Triggers: 1, CooledS: 80, Rests: []Span{{0, 5}, {10, 15}, {20, 25}}, Loads: []LoadCount{{Requests: 100}, {Requests: 100, Failed: 20}}}
+	for i := range 25 {
+		fds, peers := 30.0, map[string]map[string]int{"billing": {"CLOSE_WAIT": 0}}
+		if i >= 7 {
+			fds, peers = 5000, map[string]map[string]int{"billing": {"CLOSE_WAIT": 4970}}
+		}
+		if i >= 17 {
+			fds, peers = 9000, nil
+		}
+		b.Scrapes = append(b.Scrapes, joined(record.Scrape{}, record.ProcessReading{OffsetS: float64(i) + 3, Service: "user", FDs: &fds, Outbound: peers}))
+	}
+	if l := b.account("user", `tcp_sockets{peer="billing",state="CLOSE_WAIT"}`); l == nil || l.after != 4970 {
+		t.Errorf("sockets %+v, want what was last seen of them", l)
+	}
+}
+
 // Metrics that hang after the load leave what only they could tell open, and do not pass for zero.
 func TestMetricsThatHangLeaveTheQuestionOpen(t *testing.T) {
 	t.Parallel()
