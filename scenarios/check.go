@@ -15,12 +15,14 @@ const (
 	inData section = iota
 	inSetup
 	inSteps
+	inDirect
 )
 
 // place is a template's data field or step.
 type place struct {
 	section section
 	index   int
+	group   int // of a direct step: which service's
 }
 
 // use is a template whose names are checked once the whole file is known.
@@ -66,6 +68,7 @@ func (r *reader) checkColumn(column string) string {
 //	data field i   sees the data fields before it
 //	setup step j   sees all data and what the setup steps before it capture
 //	step k         sees all data, what setup captures, and what the steps before it surely capture
+//	direct step k  sees all data, and what the steps of its own list before it capture
 func (r *reader) checkName(name string, at place) string {
 	s := r.scenario
 	for i, f := range s.Data {
@@ -82,6 +85,9 @@ func (r *reader) checkName(name string, at place) string {
 			return fmt.Sprintf("%q is captured by step %s, after the data is made", name, by)
 		}
 		return yamlfile.Unknown("field", name, r.known())
+	}
+	if at.section == inDirect {
+		return r.checkDirectName(name, at)
 	}
 	setup := s.Setup
 	if at.section == inSetup {

@@ -30,7 +30,8 @@ func (e *MissingEnvError) Hint() string {
 }
 
 // Check says, before anything is sent, which environment variables without a default are missing. The error is a
-// *MissingEnvError. Values are looked up and forgotten.
+// *MissingEnvError. Values are looked up and forgotten. Direct steps are not among it: DirectAt's scenario is checked when it is
+// sent.
 func (s *Scenario) Check(getenv func(string) string) error {
 	var missing []string
 	for t := range s.templates {
@@ -47,7 +48,7 @@ func (s *Scenario) Check(getenv func(string) string) error {
 	return &MissingEnvError{Scenario: s.Name, Names: missing}
 }
 
-// UsesEnv says whether any template of the scenario takes a secret from the environment.
+// UsesEnv says whether any template of the journey takes a secret from the environment.
 func (s *Scenario) UsesEnv() bool {
 	for t := range s.templates {
 		if t.UsesEnv() {
@@ -57,7 +58,7 @@ func (s *Scenario) UsesEnv() bool {
 	return false
 }
 
-// templates yields every template in file order.
+// templates yields every template of the journey in file order.
 func (s *Scenario) templates(yield func(*Template) bool) {
 	fields := func(list []Field) bool {
 		for i := range list {

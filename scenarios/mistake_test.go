@@ -27,7 +27,7 @@ func TestMistakes(t *testing.T) {
 		// The whole.
 		{"empty", "", "1:1: the file is empty"},
 		{"nothing needed", "description: x\n", "1:1: field \"name\" is missing\n1:1: field \"steps\" is missing"},
-		{"unknown field", stepHead + "duraton: 5\n", `5:1: unknown field "duraton"; there is description, data, rows, setup, limits, baseline, load`},
+		{"unknown field", stepHead + "duraton: 5\n", `5:1: unknown field "duraton"; there is description, data, rows, setup, direct, limits, baseline, load`},
 		{"misspelt field", stepHead + "limit: [errors<1%]\n", `5:1: unknown field "limit" (did you mean "limits"?)`},
 		{"bad name", "name: a b\nsteps: [{name: a, request: {path: /}}]\n", `1:7: "a b" is not a name: letters, digits, _ and -, starting with a letter`},
 		{"no steps", "name: x\nsteps: []\n", "2:8: the list is empty"},

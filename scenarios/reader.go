@@ -48,6 +48,7 @@ func (r *reader) read(m *yamlfile.Map) {
 	if _, ok := m.Need("steps"); !ok {
 		r.broken = true
 	}
+	r.readDirect(m)
 	r.readLimits(m)
 	if v, ok := m.Get("baseline"); ok {
 		if s.Baseline, ok = v.Str(); ok && !validName(s.Baseline) {

@@ -30,6 +30,16 @@ func (r *reader) readSteps(m *yamlfile.Map, field string) []Step {
 	if !ok {
 		return nil
 	}
+	section := inSteps
+	if field == "setup" {
+		section = inSetup
+	}
+	return r.readStepList(v, place{section: section})
+}
+
+// readStepList reads steps that are sent in order; at is the place of the first.
+func (r *reader) readStepList(v yamlfile.Value, at place) []Step {
+	section := at.section
 	list, ok := v.List()
 	if !ok {
 		r.broken = true
@@ -42,10 +52,6 @@ func (r *reader) readSteps(m *yamlfile.Map, field string) []Step {
 		list[stepsMax].Errorf("more than %d steps", stepsMax)
 		list = list[:stepsMax]
 	}
-	section := inSteps
-	if field == "setup" {
-		section = inSetup
-	}
 	steps := make([]Step, len(list))
 	ended := false // a group of alternatives is over
 	for i, item := range list {
@@ -54,9 +60,15 @@ func (r *reader) readSteps(m *yamlfile.Map, field string) []Step {
 			r.broken = true
 			continue
 		}
-		steps[i] = r.readStep(fields, place{section: section, index: i})
+		at.index = i
+		steps[i] = r.readStep(fields, at)
 		weighted := steps[i].Weight > 0
+		if section == inDirect && fields.Has("service") {
+			fields.Key("service").Errorf("the steps of direct go to the service they stand under")
+		}
 		switch {
+		case weighted && section == inDirect:
+			fields.Key("weight").Errorf("direct steps have no alternatives; every one is sent")
 		case weighted && section == inSetup:
 			fields.Key("weight").Errorf("setup has no alternatives; every setup step is sent")
 		case weighted && ended:

@@ -24,6 +24,8 @@ type Scenario struct {
 	// own making; what it captures stays with the user for all its journeys.
 	Setup []Step
 	Steps []Step
+	// Direct are the services behind the entry that the same identities can be pushed at, in file order.
+	Direct []Direct
 	// Limits judge the run, or define "within limits" in a capacity search.
 	Limits   []Limit
 	Baseline string

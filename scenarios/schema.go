@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -21,8 +22,9 @@ func JSONSchema() ([]byte, error) {
 		may("description", text("One sentence for people.", "")),
 		may("data", open("Fields made anew for each journey, top to bottom; a later one may use an earlier one.", templateSchema(""))),
 		may("rows", text("CSV file whose first line names columns for {{row.column}}; relative to this file.", "")),
-		may("setup", stepsSchema("Sent once for each virtual user before its first journey, not measured.", false)),
-		need("steps", stepsSchema("The journey, in order.", true)),
+		may("setup", stepsSchema("Sent once for each virtual user before its first journey, not measured.", inSetup)),
+		need("steps", stepsSchema("The journey, in order.", inSteps)),
+		may("direct", directSchema()),
 		may("limits", oneOrMore(text("[step.]metric op value, such as register.p95<1s, errors<1%, goodput>400/min, capacity>=8/s, recovery<10s.", limitPattern), "What the run is judged by.")),
 		may("baseline", text("Name of a published figure to compare with, such as killbill.", namePattern)),
 		may("load", loadSchema()),
@@ -106,7 +108,16 @@ func words(description string, allowed ...string) *jsonschema.Schema {
 	return s
 }
 
-func stepsSchema(description string, alternatives bool) *jsonschema.Schema {
+func directSchema() *jsonschema.Schema {
+	s := open("Services behind the entry, and how the same identities are pushed straight at each: its part of the run's tests.",
+		stepsSchema("Sent to this service in order, with the scenario's data.", inDirect))
+	least, most := 1, directMax
+	s.MinProperties, s.MaxProperties = &least, &most
+	s.PropertyNames = &jsonschema.Schema{Pattern: namePattern}
+	return s
+}
+
+func stepsSchema(description string, in section) *jsonschema.Schema {
 	zero, most := 0.0, float64(weightMax)
 	parts := []field{
 		need("name", text("Name of the step, unique in the file; limits and reports use it.", namePattern)),
@@ -119,7 +130,10 @@ func stepsSchema(description string, alternatives bool) *jsonschema.Schema {
 		may("timeout", durationSchema("Longest time for the whole exchange; 30s without it.")),
 		may("timeouts", timeoutsSchema()),
 	}
-	if alternatives {
+	if in == inDirect { // the key above says which service
+		parts = slices.DeleteFunc(parts, func(f field) bool { return f.name == "service" })
+	}
+	if in == inSteps {
 		parts = append(parts, may("weight", &jsonschema.Schema{
 			Type: "number", ExclusiveMinimum: &zero, Maximum: &most,
 			Description: "Makes neighbouring steps with a weight alternatives: each journey takes one, in proportion.",

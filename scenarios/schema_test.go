@@ -47,6 +47,8 @@ steps:
     timeouts: {connect: 1s, first_byte: 2500ms}
   - {name: two, weight: 1, request: {path: /, form: {a: "{{id}}"}}}
   - {name: three, weight: 2.5, request: {path: "{{place}}", method: POST, body: "{{word}}"}, expect: {status: 204}}
+direct:
+  inner: [{name: d, request: {path: "/{{b}}", basic: {user: u, password: "{{env \"P\" \"p\"}}"}, json: {a: "{{a}}"}}, capture: {x: json.x}}, {name: e, request: {path: "/{{x}}"}}]
 limits: [one.p95<1s, errors<1%]
 baseline: killbill
 load: {users: 5, total: 10}
