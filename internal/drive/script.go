@@ -41,6 +41,7 @@ type step struct {
 	expect   *scenarios.Expect
 	captures []scenarios.Capture
 	whole    bool // the answer's body is looked at, so it is kept whole
+	profiled bool // the answer may carry Kill Bill's account of it
 }
 
 // compile checks the scenario against the target.

@@ -34,6 +34,7 @@ type user struct {
 	written []byte          // the last request's body
 	text    []byte          // any other template's text
 	body    scenarios.Body
+	profile string // of the last answer to a profiled step
 
 	values   scenarios.Values
 	source   *rand.PCG
@@ -199,6 +200,9 @@ func (u *user) exchange(run, request context.Context, r *http.Request, s *step, 
 		u.trace.announced()
 	}
 	sample.Status = uint16(resp.StatusCode)
+	if s.profiled {
+		u.profile = resp.Header.Get(profileAnswer)
+	}
 	n, err := u.read(resp.Body, s.whole)
 	sample.BytesIn = uint32(n)
 	_ = resp.Body.Close() // what could fail has failed in read
