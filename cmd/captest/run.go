@@ -144,6 +144,13 @@ func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experi
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: j.guard, Limits: j.limits, Engine: engine, Prober: prober, Recorder: recorder,
 		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: j.effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: j.fixed, Battery: o.battery,
+		Direct: func(service string) (experiment.Direct, error) {
+			d, err := drive.NewDirect(config, service)
+			if err != nil {
+				return nil, err // and no interface that holds a nil pointer
+			}
+			return d, nil
+		},
 		Baseline: j.baseline, Restart: restart, NoBrake: o.noBrake, Own: experiment.OwnNow(len(j.sources)),
 	})
 	closeScreen()

@@ -24,6 +24,7 @@ type crowded struct {
 	outcome  func(users, i int) record.Sample // Error and Flags count
 	unheard  func(users int) bool             // the health check does not answer
 	noHealth bool
+	change   func(x *experiment) // before it runs; nil: nothing
 
 	mu    sync.Mutex
 	users int
@@ -119,6 +120,9 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		}, pace: paces[Quick], care: recoveryOf(Quick)}
 		x.progress = newProgress(x.Config)
 		c.x = x
+		if c.change != nil {
+			c.change(x)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { rec.Run(ctx) })

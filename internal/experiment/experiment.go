@@ -43,6 +43,8 @@ type Config struct {
 	Baseline *targets.Baseline // nil for none
 	NoBrake  bool              // go on however badly the target fares
 	NoTests  []string          // names of tests that are not to be made (record.Test…)
+	// Direct makes what pushes the scenario's identities straight at an inner service; nil: nothing can.
+	Direct func(service string) (Direct, error)
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
 	// Latest reads a service's gauges; nil is Observer.Latest.
@@ -71,6 +73,7 @@ type experiment struct {
 	bases      map[string]Quiet // of every step
 	readings   *readings
 	quietSpan  Span    // when the target was idle, before any load
+	top        level   // the closed level with the highest goodput so far
 	silentS    float64 // how long no health check had been answered when the last load ended
 	overloadMs float64 // mean response time under the patient overload
 	triggers   []record.Trigger

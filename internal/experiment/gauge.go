@@ -23,6 +23,8 @@ var (
 	memory = []string{"process_resident_memory_bytes", "go_memstats_heap_inuse_bytes", "jvm_memory_used_bytes"}
 	// needed besides, to judge those.
 	besides = []string{"process_start_time_seconds", "process_max_fds", "process_files_max_files", "http_client_connections_idle", "semaphore_limit", "go_sql_max_open_connections", "hikaricp_connections_max", "pool.max", "sem.max", "hash_pool_size"}
+	// calls are counters of what a service waits for its downstreams: how many are with one at a time.
+	calls = []string{callSeconds, callCount, poolWait}
 )
 
 // limitOf names the gauge that bounds another.
@@ -40,13 +42,13 @@ func split(key string) (name, labels string) {
 	return key[:at], key[at:]
 }
 
-// watched keeps of a scrape what the leak verdicts read.
+// watched keeps of a scrape what the leak verdicts and the tests read.
 func watched(s record.Scrape) record.Scrape {
 	out := s
 	out.Values = map[string]float64{}
 	for key, v := range s.Values {
 		name, _ := split(key)
-		for _, list := range [][]string{atOnce, withIdle, memory, besides} {
+		for _, list := range [][]string{atOnce, withIdle, memory, besides, calls} {
 			if slices.Contains(list, name) {
 				out.Values[key] = v
 			}

@@ -193,7 +193,29 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 		}})
 	}
 	k.Carried = search.Best(x.found)
+	k.tiers(s, t, x.found)
 	k.recovery(recoveryOf(effort), search.OverloadUsers(x.found, t.OverloadUsers), search.Best(x.found), longest)
+}
+
+// tiers lists what the test of that name sends straight at each inner service.
+func (k *sketch) tiers(s *scenarios.Scenario, t *targets.Target, found []search.Trial) {
+	most := 1
+	for i := range found {
+		most = max(most, found[i].Action.Users)
+	}
+	for _, d := range s.Direct {
+		if to, ok := t.Find(d.Service); !ok || to.Name == t.Entry {
+			continue
+		}
+		at, _ := s.DirectAt(d.Service)
+		inner := sketch{Outline: Outline{Answer: k.Answer}, shape: shapeOf(at, k.Answer), knee: k.knee}
+		note := "straight at " + d.Service
+		inner.add(OutlineStage{
+			Phase: PhaseTests, Note: note, Load: record.Load{Users: 1}, Seconds: tierAlone.Seconds(), Connections: 1, PeakPerSecond: inner.carried(1) * inner.shape.requests,
+		}, tierJourneys+1, 0)
+		inner.closed(PhaseTests, note, most, tierLoad(innerOf(s, t)).Seconds())
+		k.Stages = append(k.Stages, inner.Stages...)
+	}
 }
 
 // mostTrials of a search that is only played.

@@ -76,6 +76,7 @@ func (x *experiment) carryOut(ctx context.Context, a search.Action) error {
 		s.load = drive.Load{Plan: plan, For: s.load.For, InFlightCap: x.inFlightCap(a), Grace: seconds(search.DrainSeconds)}
 		s.mark = record.Load{RatePerSecond: a.PerSecond, Arrivals: string(x.Arrivals)}
 	}
+	began := x.now().Seconds()
 	sums, end, err := x.trial(ctx, s)
 	if err != nil {
 		return err
@@ -94,6 +95,7 @@ func (x *experiment) carryOut(ctx context.Context, a search.Action) error {
 		end.trial.Drain = search.Wounded
 	}
 	x.found = append(x.found, end.trial)
+	x.topLevel(end.trial, began)
 	return nil
 }
 

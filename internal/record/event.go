@@ -56,7 +56,7 @@ type TrialEnd struct {
 // Test is what came of a test that was made to tell causes apart. It names no cause: whose prediction the figures meet is for the
 // diagnosis to say.
 type Test struct {
-	Name    string             `json:"name"`              // burst, coupling, elasticity, short-circuit, connections, knob
+	Name    string             `json:"name"`              // burst, coupling, elasticity, short-circuit, connections, knob, tiers
 	Where   string             `json:"where,omitempty"`   // the service it was made at
 	Skipped string             `json:"skipped,omitempty"` // why there are no values
 	Values  map[string]float64 `json:"values,omitempty"`  // by name, the unit at its end (…_ms, …_per_second)
@@ -71,6 +71,7 @@ const (
 	TestShortCircuit = "short-circuit" // T4: the same endpoint with input it refuses at once
 	TestConnections  = "connections"   // T5: a load on fresh connections, beside the same on kept ones
 	TestKnob         = "knob"          // T6: throughput when one setting is doubled
+	TestTiers        = "tiers"         // the same identities, pushed straight at an inner service
 )
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
