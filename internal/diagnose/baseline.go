@@ -15,6 +15,7 @@ func compare(run *record.Run, res *record.Result) {
 	}
 	// Notes and claims come from the file; measured values from this run only.
 	b.Measured, b.Ratio, b.CallerMs, b.CalleeMs = record.BaselineFigure{}, nil, nil, nil
+	straightAt(b, testsOf(run))
 	best := bestTrial(res.Trials)
 	if best == nil {
 		return
@@ -53,5 +54,26 @@ func (w window) creations(b *record.Baseline, best *record.Trial) {
 			ms := 1000 * sum / made
 			b.CallerMs = &ms
 		}
+	}
+}
+
+// straightAt fills in what the hop did when requests were sent straight at it, past every service before it, and how many at a time
+// the claim itself takes: N = X·R (Little).
+func straightAt(b *record.Baseline, tests []record.Test) {
+	b.Direct, b.DirectUsers, b.NeedsInFlight = nil, nil, nil
+	if x, r := b.Claimed.PerSecond, b.Claimed.MeanMs; x != nil && r != nil && *x > 0 && *r > 0 {
+		n := *x * *r / 1000
+		b.NeedsInFlight = &n
+	}
+	s := &sight{tests: tests}
+	d := s.direct(b.Service)
+	if d == nil || d.ErrorsPercent > mostDirectErrors {
+		return
+	}
+	b.Direct = &record.BaselineFigure{PerSecond: &d.PerSecond, MeanMs: &d.MeanMs, N: &d.N}
+	b.DirectUsers = &d.Users
+	if b.NeedsInFlight != nil && float64(d.Users) < *b.NeedsInFlight {
+		b.Notes = append(b.Notes, fmt.Sprintf("straight at %s, %d at a time, it did %.3g/s at %.3g ms; the claimed rate takes %.3g at a time at the claimed latency, so this was no attempt at it",
+			b.Service, d.Users, d.PerSecond, d.MeanMs, *b.NeedsInFlight))
 	}
 }

@@ -45,7 +45,7 @@ const planCapacity = "capacity"
 
 // Explain fills the result's Ceilings, Findings, the curve of its Capacity and the measured side of its Baseline.
 func Explain(run *record.Run, res *record.Result) {
-	res.Ceilings, res.Findings, res.Remarks = []record.Ceiling{}, []record.Finding{}, []string{}
+	res.Ceilings, res.Findings, res.Remarks, res.Hops = []record.Ceiling{}, []record.Finding{}, []string{}, []record.Hop{}
 	compare(run, res)
 	if res.Run.Plan == planCapacity {
 		res.Capacity.Curve = curve(run, res)
@@ -55,6 +55,7 @@ func Explain(run *record.Run, res *record.Result) {
 		return
 	}
 	res.Ceilings = s.ceilings()
+	res.Hops = s.hops
 	res.Remarks = append(res.Remarks, s.hashRemarks(res.Baseline)...)
 	if text := s.missing(); text != "" {
 		res.Remarks = append(res.Remarks, text)
@@ -85,6 +86,7 @@ func (s *sight) findings() []claim {
 		all[0].settle(nil)
 	}
 	s.roles(all)
+	s.exonerate(all)
 	s.predict(all)
 	return all
 }

@@ -55,9 +55,10 @@ func TestHostileRuns(t *testing.T) {
 			res.Recovery = nil
 		}
 		run.Procs = append(run.Procs, record.ProcessReading{OffsetS: pick()}, record.ProcessReading{OffsetS: pick(), Service: "user", Outbound: map[string]map[string]int{"x": nil}})
-		run.Events = append(run.Events, record.Event{Kind: record.EventTest, Data: []byte("{")}, record.Event{Kind: record.EventPhase, Data: []byte("7")})
+		run.Events = append(run.Events, record.Event{Kind: record.EventTest, Data: []byte("{")}, record.Event{Kind: record.EventPhase, Data: []byte("7")},
+			straight("kill-bill", pick(), pick(), 10, map[string]float64{"errors_percent": pick(), "profiled_ms": pick(), "profiled_database_ms": pick()}), straight("user", 1, pick(), 1<<40, nil))
 		Explain(run, res)
-		for i, part := range []any{res.Findings, res.Ceilings, res.Remarks} {
+		for i, part := range []any{res.Findings, res.Ceilings, res.Remarks, res.Hops} {
 			if _, err := json.Marshal(part); err != nil {
 				t.Fatalf("part %d: %v in %+v", i, err, part)
 			}

@@ -19,6 +19,7 @@ type sight struct {
 	after     *window       // no load, nothing in flight, nothing restarted yet
 	resources []resource
 	tests     []record.Test
+	hops      []record.Hop
 	// What changes in thought have done so far: services whose hashing is in a pool, and the cores they have.
 	moved     map[string]bool
 	coresThen map[string]float64
@@ -48,6 +49,7 @@ func look(run *record.Run, res *record.Result) *sight {
 	}
 	s.after = s.afterLoad()
 	s.resources = s.measured()
+	s.hops = s.hopTable()
 	return s
 }
 

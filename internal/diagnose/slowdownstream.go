@@ -11,7 +11,7 @@ func slowDownstream(s *sight) []claim {
 	var out []claim
 	for _, name := range s.index.services {
 		for _, to := range s.calls(name) {
-			if len(s.calls(to)) > 0 && s.slowBehind(to) || !s.slowAlone(name, to) {
+			if len(s.calls(to)) > 0 && s.slowBehind(to) || !s.slowAlone(name, to) || s.fastAlone(name, to) {
 				continue
 			}
 			l := s.light()

@@ -23,6 +23,7 @@ type Result struct {
 	Findings      []Finding            `json:"findings"`
 	Ceilings      []Ceiling            `json:"ceilings"`
 	Remarks       []string             `json:"remarks"` // about the ceilings, for people
+	Hops          []Hop                `json:"hops"`
 	Baseline      *Baseline            `json:"baseline"`
 	Limits        []LimitResult        `json:"limits"`
 	Changes       []Change             `json:"changes,omitempty"` // by hand, in order of time
@@ -369,7 +370,12 @@ type Baseline struct {
 	// Caller-side and callee-side mean duration of the same call: a caller that waits 5 s for a callee that works 0.2 s exonerates the callee.
 	CallerMs *float64 `json:"caller_ms"`
 	CalleeMs *float64 `json:"callee_ms"`
-	Notes    []string `json:"notes"`
+	// Direct is what the hop did when the run's identities were pushed straight at it, by DirectUsers at a time; nil: they were not.
+	Direct      *BaselineFigure `json:"direct"`
+	DirectUsers *int            `json:"direct_users"`
+	// NeedsInFlight is the claim's own concurrency by Little's law: rate × latency.
+	NeedsInFlight *float64 `json:"needs_in_flight"`
+	Notes         []string `json:"notes"`
 }
 
 // BaselineFigure is a rate and a latency.
