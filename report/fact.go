@@ -257,6 +257,12 @@ func baselineFact(b *record.Baseline) fact {
 	if finite(b.Measured.PerSecond) {
 		f.Detail += "; asked for " + digits3(*b.Measured.PerSecond) + "/s here"
 	}
+	if d := b.Direct; d != nil && finite(d.PerSecond) && finite(d.MeanMs) && b.DirectUsers != nil {
+		f.Detail += "; straight at it " + digits3(*d.PerSecond) + "/s at " + millis(*d.MeanMs) + ", " + count(uint64(max(0, *b.DirectUsers))) + " at a time"
+		if finite(b.NeedsInFlight) {
+			f.Detail += " (the claim takes " + digits3(*b.NeedsInFlight) + ")"
+		}
+	}
 	return f
 }
 

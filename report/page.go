@@ -75,6 +75,7 @@ type page struct {
 	Limits    []limitRow
 	Findings  []findingRow
 	Tables    map[string]table
+	Hops      []string // verdicts
 	Curve     *curveView
 	Time      []figure
 	Gauges    []figure
@@ -160,9 +161,10 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		}
 		p.Findings = append(p.Findings, row)
 	}
-	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), clientTable(r), downstreamTable(r), socketsTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
+	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), hopsTable(r), clientTable(r), downstreamTable(r), socketsTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
 		p.Tables[t.ID] = t
 	}
+	p.Hops = hopVerdicts(r)
 	p.Recovery, p.Undecided = recoveryNotes(r), undecided(r)
 	if c, ok := curveOf(r); ok {
 		p.Curve = &curveView{c.throughputSVG(), c.latencySVG(), c.bounded()}

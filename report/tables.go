@@ -306,8 +306,24 @@ func baselineTable(b *record.Baseline) table {
 		Columns: []column{{Head: ""}, {Head: "claimed", Number: true}, {Head: "measured", Number: true}},
 	}
 	per := func(v float64) string { return digits3(v) + "/s" }
-	t.add(plainCells("account creations", opt(b.Claimed.PerSecond, per, unknown), opt(b.Measured.PerSecond, per, unknown))...)
-	t.add(plainCells("mean latency", opt(b.Claimed.MeanMs, millis, unknown), opt(b.Measured.MeanMs, millis, unknown))...)
-	t.add(plainCells("n", opt(b.Claimed.N, number, unknown), opt(b.Measured.N, number, unknown))...)
+	row := func(name string, claimed, measured, direct string) {
+		cells := plainCells(name, claimed, measured, direct)
+		if b.Direct == nil {
+			cells = cells[:3]
+		}
+		t.add(cells...)
+	}
+	d := record.BaselineFigure{}
+	if b.Direct != nil {
+		d = *b.Direct
+		t.Columns = append(t.Columns, column{Head: "straight at it", Number: true})
+		t.Caption += " Straight at it: past every service before it, by a test of its own."
+	}
+	row("account creations", opt(b.Claimed.PerSecond, per, unknown), opt(b.Measured.PerSecond, per, unknown), opt(d.PerSecond, per, unknown))
+	row("mean latency", opt(b.Claimed.MeanMs, millis, unknown), opt(b.Measured.MeanMs, millis, unknown), opt(d.MeanMs, millis, unknown))
+	if finite(b.NeedsInFlight) && b.Direct != nil && b.DirectUsers != nil {
+		row("at a time", digits3(*b.NeedsInFlight), dash, count(uint64(max(0, *b.DirectUsers))))
+	}
+	row("n", opt(b.Claimed.N, number, unknown), opt(b.Measured.N, number, unknown), opt(d.N, number, unknown))
 	return t
 }

@@ -41,6 +41,7 @@ func Text(w io.Writer, r *record.Result, o TextOptions) error {
 	t.findings(r)
 	t.table(ceilingsTable(r))
 	t.remarks(r)
+	t.hops(r)
 	t.table(downstreamTable(r))
 	t.recovery(r)
 	t.footer(r)
