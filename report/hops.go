@@ -50,16 +50,12 @@ func hopsTable(r *record.Result) table {
 			straight, alone = millis(d.MeanMs)+" × "+strconv.Itoa(d.Users), millis(d.AloneMs)
 			profile = opt(d.ProfiledMs, millis, dash)
 		}
-		cells := plainCells(append(row, straight, alone, profile, whoseWords(h))...)
-		if h.Exonerated {
-			cells[len(cells)-1].Tone = "good"
-		}
-		t.add(cells...)
+		t.add(plainCells(append(row, straight, alone, profile, whoseWords(h))...)...)
 	}
 	return t
 }
 
-// whoseWords say whose time a hop is.
+// whoseWords say whose time a hop is. That a callee is exonerated is for the verdict to say.
 func whoseWords(h record.Hop) string {
 	s := unknown
 	switch h.Whose {
@@ -73,9 +69,6 @@ func whoseWords(h record.Hop) string {
 		s = "no time"
 	case record.WhoseUnclear:
 		s = "unclear"
-	}
-	if h.Exonerated {
-		s += "; callee exonerated"
 	}
 	return s
 }

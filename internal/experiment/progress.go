@@ -114,7 +114,7 @@ func (p *progress) after() time.Duration {
 		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil))
 	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain":
 		return p.behind
-	case search.PhaseOverload:
+	case PhaseTests, search.PhaseOverload:
 		return recoveryOf(p.c.Effort).usual()
 	}
 	return 0

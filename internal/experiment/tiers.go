@@ -174,6 +174,9 @@ const (
 // more than, the users of that level.
 func (x *experiment) usersOf(service string) (int, hopLoad) {
 	most := max(1, x.top.users)
+	if x.top.users == 0 {
+		return 1, hopLoad{how: "one user: no level of the search was valid"}
+	}
 	seconds, wait, n := 0.0, 0.0, 0.0
 	scrapes := []record.Scrape(nil)
 	if x.readings != nil {
