@@ -68,7 +68,10 @@ func TestWhoseTimeItIs(t *testing.T) {
 		says           string
 	}{
 		{
-			"a caller that queues five seconds before a callee that works 0.2", [3]float64{.21, 2, 5.1}, [3]float64{.2, .2, .21}, []record.Event{straight("kill-bill", 200, 215, 2, map[string]float64{"profiled_ms": 195, "profiled_database_ms": 150})},
+			"a caller that queues five seconds before a callee that works 0.2",
+			[3]float64{.21, 2, 5.1},
+			[3]float64{.2, .2, .21},
+			[]record.Event{straight("kill-bill", 200, 215, 2, map[string]float64{"profiled_ms": 195, "profiled_database_ms": 150})},
 			record.WhoseCaller, true, "billing waits 5.1 s for kill-bill, which works 210 ms (straight at it, 2 at a time: 215 ms; by its own profile 195 ms): kill-bill is exonerated; the time is its caller's: a queue, a pool or an event loop",
 		},
 		{"the same without a word of its own", [3]float64{.21, 2, 2.1}, none, []record.Event{straight("kill-bill", 200, 215, 2, nil)}, record.WhoseCaller, true, "kill-bill, which takes 215 ms (straight at it"},
