@@ -12,12 +12,13 @@ import (
 func hopsTable(r *record.Result) table {
 	t := table{
 		ID: "hops", Title: "Calls inward",
-		Caption: "Mean time of one call: what its caller waits for it (permit, connection and answer), and what the callee works by its own account. Straight at it: the same identities, past every service before it. Profile: a Kill Bill's own account of such requests.",
+		Caption: "Mean time of one call: what its caller waits for it (permit, connection and answer), and what the callee works by its own account. Straight at it: the same identities, past every service before it, so many at a time and one.",
 		Columns: []column{
 			{Head: "hop"},
+			{Head: "whose"}, // beside it, where a narrow screen shows it without scrolling
 			{Head: "1 user: waits", Number: true, Wide: true},
 			{Head: "works", Number: true, Wide: true},
-			{Head: "best load: waits", Number: true, Wide: true},
+			{Head: "best: waits", Number: true, Wide: true},
 			{Head: "works", Number: true, Wide: true},
 			{Head: "overload: waits", Number: true, Wide: true},
 			{Head: "works", Number: true, Wide: true},
@@ -25,8 +26,6 @@ func hopsTable(r *record.Result) table {
 			{Head: "works", Number: true, Narrow: true},
 			{Head: "straight at it", Number: true},
 			{Head: "alone", Number: true, Wide: true},
-			{Head: "profile", Number: true, Wide: true},
-			{Head: "whose"},
 		},
 	}
 	for _, h := range r.Hops {
@@ -38,19 +37,18 @@ func hopsTable(r *record.Result) table {
 		if h.Judged == "overload" {
 			judged = h.Overload
 		}
-		row := []string{name}
+		row := []string{name, whoseWords(h)}
 		for _, at := range []*record.HopTimes{h.Alone, h.Best, h.Overload, judged} {
 			if at == nil {
 				at = &record.HopTimes{}
 			}
 			row = append(row, opt(at.CallerMs, millis, dash), opt(at.CalleeMs, millis, dash))
 		}
-		straight, alone, profile := dash, dash, dash
+		straight, alone := dash, dash
 		if d := h.Direct; d != nil {
 			straight, alone = millis(d.MeanMs)+" × "+strconv.Itoa(d.Users), millis(d.AloneMs)
-			profile = opt(d.ProfiledMs, millis, dash)
 		}
-		t.add(plainCells(append(row, straight, alone, profile, whoseWords(h))...)...)
+		t.add(plainCells(append(row, straight, alone)...)...)
 	}
 	return t
 }

@@ -44,7 +44,7 @@ func TestHopsInTheSummary(t *testing.T) {
 	}
 	out := strings.Join(strings.Fields(b.String()), " ")
 	for _, want := range []string{
-		"CALLS INWARD", "5.10 s", "206 ms × 10", "206 ms × 10 the caller's", "billing waits 5.1 s for kill-bill, which works 210 ms: kill-bill is exonerated.",
+		"CALLS INWARD", "5.10 s", "206 ms × 10", "billing → kill-bill the caller's 5.10 s 210 ms 206 ms × 10", "billing waits 5.1 s for kill-bill, which works 210 ms: kill-bill is exonerated.",
 		"straight at it 48.5/s at 206 ms, 10 at a time (the claim takes 26.6)",
 	} {
 		if !strings.Contains(out, want) {

@@ -89,9 +89,9 @@ func TestTiers(t *testing.T) {
 			t.Errorf("test %d skipped: %q, want %q", i, got, want)
 		}
 	}
-	best := res.Trials[0]
+	best := record.Trial{}
 	for _, x := range res.Trials {
-		if x.Load.Users > 0 && x.Phase != "overload" && x.Phase != "abort" && x.GoodputPerSecond > best.GoodputPerSecond*1.001 {
+		if x.Load.Users > 0 && x.Verdict != verdictInvalid && x.Phase != "overload" && x.Phase != "abort" && x.GoodputPerSecond > best.GoodputPerSecond*1.001 {
 			best = x
 		}
 		if x.Phase == PhaseTests {
