@@ -33,13 +33,12 @@ steps:
 	drive(b, b.Context(), e, Load{Users: users, Total: uint64(users)}, rec)
 	b.ReportAllocs()
 	b.ResetTimer()
-	before := cpu(b)
+	user, system := cpuTimes(b)
 	tally, err := e.Drive(b.Context(), Load{Users: users, Total: uint64(b.N)}, rec)
 	if err != nil || tally.Failed > 0 {
 		b.Fatalf("%+v, error %v", tally, err)
 	}
-	b.ReportMetric(float64(cpu(b)-before)/float64(time.Microsecond)/float64(b.N), "cpu-µs/req")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+	reportCPU(b, user, system)
 }
 
 // BenchmarkLag is the schedule lag of an open load on an otherwise idle process: the timer's error.
@@ -56,11 +55,28 @@ func BenchmarkLag(b *testing.B) {
 
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
+	user, system := cpuTimes(b)
+	return user + system
+}
+
+// cpuTimes are those of this process so far.
+func cpuTimes(b *testing.B) (user, system time.Duration) {
+	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
+}
+
+// reportCPU gives what the requests of a benchmark have cost since user and system, and how much of it was captest's own code.
+func reportCPU(b *testing.B, user, system time.Duration) {
+	b.Helper()
+	u, s := cpuTimes(b)
+	per := float64(time.Microsecond) * float64(b.N)
+	b.ReportMetric(float64(u-user+s-system)/per, "cpu-µs/req")
+	b.ReportMetric(float64(u-user)/per, "user-µs/req")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
 }
 
 // Stubs of the benchmarks.

@@ -55,13 +55,12 @@ func benchmarkEngine(b *testing.B, make func(Config) (Engine, error)) {
 	drive(b, b.Context(), e, Load{Users: benchConnections, Total: 1000}, rec)
 	b.ReportAllocs()
 	b.ResetTimer()
-	before := cpu(b)
+	user, system := cpuTimes(b)
 	tally, err := e.Drive(b.Context(), Load{Users: benchConnections, Total: uint64(b.N)}, rec)
 	if err != nil || tally.Failed > 0 {
 		b.Fatalf("%+v, error %v", tally, err)
 	}
-	b.ReportMetric(float64(cpu(b)-before)/float64(time.Microsecond)/float64(b.N), "cpu-µs/req")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+	reportCPU(b, user, system)
 }
 
 // BenchmarkBareLoop sends the same bytes over as many connections and reads what comes, without looking at it: what the kernel
@@ -91,7 +90,7 @@ func BenchmarkBareLoop(b *testing.B) {
 	}
 	events, in := make([]unix.EpollEvent, eventsAtOnce), make([]byte, readAtOnce)
 	b.ResetTimer()
-	before := cpu(b)
+	user, system := cpuTimes(b)
 	for sent, done := 0, 0; done < b.N; {
 		n, e := poll(ep, events, int64(5*time.Second))
 		if e != 0 && e != syscall.EINTR || n == 0 {
@@ -112,8 +111,7 @@ func BenchmarkBareLoop(b *testing.B) {
 			}
 		}
 	}
-	b.ReportMetric(float64(cpu(b)-before)/float64(time.Microsecond)/float64(b.N), "cpu-µs/req")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+	reportCPU(b, user, system)
 }
 
 // serveFast is the stub of the comparison: a loop that answers whatever comes and looks at nothing, on the machine's last core
