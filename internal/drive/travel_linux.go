@@ -148,8 +148,10 @@ func (l *loop) finish(r *rider) {
 		l.arrived(r)
 	case w.think > 0 && !(l.ending && r.next == l.stepsOf(r)):
 		l.naps.push(wakeup{l.now + int64(w.think), r})
+	case l.load.Users == 0 && !r.setup && r.next == len(l.script.steps):
+		l.arrived(r) // which sends nothing
 	default:
-		l.goOn(r)
+		l.ready = append(l.ready, r)
 	}
 }
 
@@ -250,7 +252,7 @@ func (l *loop) cancelAll() {
 			l.canceled++
 		}
 	}
-	l.naps = l.naps[:0]
+	l.naps, l.ready = l.naps[:0], l.ready[:0]
 	if l.owed != 0 { // these waited in vain
 		l.arrival, l.owed = l.owed, 0
 	}
