@@ -21,6 +21,8 @@ type stepBin struct {
 	n, ok, bytesIn    uint64
 	errors            [errorClasses]uint64
 	status            map[uint16]uint64 // at most the 900 three-digit codes
+	code              uint16            // the last one seen, which most often comes again
+	codes             uint64            // how often it did, and is not in status yet
 	response, service tally
 }
 
@@ -58,7 +60,11 @@ func (b *bin) count(x *Sample) {
 		}
 	}
 	if x.Status >= 100 && x.Status <= 999 {
-		s.status[x.Status]++
+		if x.Status != s.code {
+			s.settle()
+			s.code = x.Status
+		}
+		s.codes++
 	}
 	b.time(&s.response, x.ResponseTime())
 	b.time(&s.service, x.ServiceTime())
@@ -84,6 +90,14 @@ func (b *bin) count(x *Sample) {
 		}
 	} else if class != ErrorNone && class != ErrorCanceled {
 		b.connErrors[class]++ // it failed before it had a connection
+	}
+}
+
+// settle puts the last status seen to the others.
+func (s *stepBin) settle() {
+	if s.codes > 0 {
+		s.status[s.code] += s.codes
+		s.codes = 0
 	}
 }
 
@@ -126,6 +140,7 @@ func (s *stepBin) merge(o *stepBin) {
 	for i := range o.errors {
 		s.errors[i] += o.errors[i]
 	}
+	o.settle()
 	for code, n := range o.status {
 		s.status[code] += n
 	}
@@ -141,6 +156,7 @@ func (b *bin) reset() {
 		s := &b.steps[i]
 		s.n, s.ok, s.bytesIn = 0, 0, 0
 		s.errors = [errorClasses]uint64{}
+		s.code, s.codes = 0, 0
 		clear(s.status)
 		s.response.reset()
 		s.service.reset()
