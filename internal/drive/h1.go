@@ -9,8 +9,9 @@ import "io"
 // It is as strict as net/http's client, because a target must not fare differently with another engine; h1_test.go has the
 // list of what it deliberately does otherwise, and why.
 type response struct {
-	started bool  // a byte of it has come
-	err     error // what broke it; final
+	started bool      // a byte of it has come
+	err     error     // what broke it; final
+	seen    *seenHead // the last head that came; nil: none is remembered
 	progress
 
 	line  []byte // the beginning of a line whose end has not come
@@ -101,14 +102,23 @@ func (p *response) start(head, keep bool) {
 // are unsolicited. What is body goes to sink (may be nil) as slices of in. An error is final; used then means nothing.
 // It allocates only for lines that are split over several feeds and for kept fields, into memory the next response reuses.
 func (p *response) feed(in []byte, sink *bodySink) (used int, done bool, err error) {
+	first := !p.started
 	if len(in) > 0 {
 		p.started = true
+	}
+	if first && p.seen != nil {
+		used = p.seen.again(in, p)
+		first = used == 0
 	}
 	for used < len(in) && p.phase != complete && p.err == nil {
 		rest := in[used:]
 		switch p.phase {
 		case inStatusLine, inFields, inTrailer:
 			used += p.lines(rest)
+			if first && p.seen != nil && p.phase > inTrailer {
+				p.seen.learn(in[:used], p)
+				first = false // what follows may have lines too
+			}
 		case inChunkSize:
 			used += p.chunkSize(rest)
 		case inChunkCR, inChunkLF:

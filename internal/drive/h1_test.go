@@ -32,7 +32,7 @@ func (o outcome) String() string {
 // are overwritten behind the parser's back, as the engine's buffer is.
 func parse(p *response, text string, head bool, cuts ...int) outcome {
 	sink := bodySink{limit: bodyMax}
-	p.start(head, true)
+	p.start(head, p.seen == nil) // heads that are kept are not recognised
 	used, done, err := 0, false, error(nil)
 	for from := 0; from < len(text) && !done && err == nil; {
 		to := len(text)
@@ -62,7 +62,8 @@ func parse(p *response, text string, head bool, cuts ...int) outcome {
 	return out
 }
 
-// inEveryWay parses text whole, byte by byte and, unless it is long, in every two pieces; the answers must be the same.
+// inEveryWay parses text whole, byte by byte and, unless it is long, in every two pieces, then as a head that has been seen
+// before, again in every two pieces; the answers must be the same.
 func inEveryWay(t interface {
 	Helper()
 	Fatalf(format string, args ...any)
@@ -87,7 +88,25 @@ func inEveryWay(t interface {
 			check(parse(&p, text, head, i), fmt.Sprintf("cut at %d", i))
 		}
 	}
-	return whole
+	kept := whole
+	whole.header = nil
+	again := func(way string, cuts ...int) {
+		t.Helper()
+		got := parse(&p, text, head, cuts...)
+		got.header = nil
+		check(got, way)
+	}
+	for _, misses := range []uint{seenEvery - 1, 0} { // the first is not remembered, or is
+		p.seen = &seenHead{misses: misses}
+		again("to be seen again")
+		again("seen before")
+	}
+	if len(text) <= 2000 {
+		for i := range len(text) {
+			again(fmt.Sprintf("seen before, cut at %d", i), i)
+		}
+	}
+	return kept
 }
 
 const crlf = "\r\n"
@@ -354,7 +373,7 @@ func TestTheParserDoesNotAllocate(t *testing.T) {
 		"chunked": {chunkedResponse, 1, false}, "chunked, split": {chunkedResponse, 9, false},
 	} {
 		parts := pieces(c.text, c.n)
-		var p response
+		p := response{seen: &seenHead{}}
 		sink := bodySink{buf: make([]byte, 0, exampleBody), limit: exampleBody}
 		values := 0
 		once := func() {

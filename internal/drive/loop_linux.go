@@ -28,6 +28,7 @@ type loop struct {
 	in        []byte // what a read brings, one at a time
 	out, body []byte // a request being made
 	text      []byte
+	seen      seenHead
 	tcp       unix.TCPInfo // of the reading under way
 	turn      int32
 

@@ -299,7 +299,7 @@ func (l *loop) prepare(r *nativeRun) {
 	n, riders := len(r.loops), l.all
 	*l = loop{
 		nativeRun: r, index: l.index, shard: r.rec.Shard(l.index), ep: l.ep, wake: l.wake, turn: l.turn, byFD: l.byFD,
-		in: l.in, events: l.events, out: l.out, body: l.body, text: l.text, naps: l.naps[:0], ready: l.ready[:0], free: l.free[:0],
+		in: l.in, seen: l.seen, events: l.events, out: l.out, body: l.body, text: l.text, naps: l.naps[:0], ready: l.ready[:0], free: l.free[:0],
 	}
 	l.timeouts = make([]deadlines, len(r.limits)+1)
 	for i := range r.limits {
@@ -343,7 +343,7 @@ func portion(n, i, k int) int { return (n - i + k - 1) / k }
 func (l *loop) newRider(number int) *rider {
 	r := &rider{user: l.person(number), conns: make([]conn, len(l.endpoints))}
 	for i := range r.conns {
-		r.conns[i] = conn{r: r, endpoint: i, fd: -1}
+		r.conns[i] = conn{r: r, endpoint: i, fd: -1, in: response{seen: &l.seen}}
 	}
 	r.whole.r, r.part.r = r, r
 	return r
