@@ -93,8 +93,12 @@ func (u *user) begin() error {
 	u.made = u.with.identity.appendUnique(u.made[:0], n)
 	u.values.N, u.values.Unique = n, view(u.made)
 	u.source.Seed(u.with.identity.Seed(), n)
-	clear(u.values.Vars)
-	maps.Copy(u.values.Vars, u.kept)
+	if len(u.values.Vars) > 0 {
+		clear(u.values.Vars)
+	}
+	if len(u.kept) > 0 {
+		maps.Copy(u.values.Vars, u.kept)
+	}
 	u.jar = nil
 	if u.with.script.table != nil {
 		u.values.Row = u.with.script.table.Row(n)
