@@ -259,7 +259,7 @@ func (l *loop) event(ev *unix.EpollEvent) {
 	fd := int(ev.Fd)
 	if fd == l.wake {
 		var b [8]byte
-		_, _ = readSocket(fd, b[:])
+		_, _ = unix.Read(fd, b[:])
 		return
 	}
 	if fd >= len(l.byFD) || l.byFD[fd] == nil || l.byFD[fd].turn != ev.Pad {
