@@ -230,7 +230,8 @@ func TestATargetThatReadsSlowlyShowsInTheWrite(t *testing.T) {
 			if *c.WriteMs.Max < x.least {
 				t.Fatalf("write %v ms (%+v), want at least %v ms", *c.WriteMs.Max, c.Errors, x.least)
 			}
-			if name == "late" && (*c.FirstByteMs.Max < *c.WriteMs.Max || *c.BytesOut != h.in.Load()) {
+			// Of net/http two goroutines tell of the end of the write and of the first byte: a busy machine runs either first.
+			if name == "late" && (*c.FirstByteMs.Max < *c.WriteMs.Max-50 || *c.BytesOut != h.in.Load()) {
 				t.Errorf("first byte at %v ms, written at %v ms; %d bytes out, the target had %d", *c.FirstByteMs.Max, *c.WriteMs.Max, *c.BytesOut, h.in.Load())
 			}
 		})
