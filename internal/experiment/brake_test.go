@@ -24,7 +24,8 @@ type crowded struct {
 	outcome  func(users, i int) record.Sample // Error and Flags count
 	unheard  func(users int) bool             // the health check does not answer
 	noHealth bool
-	change   func(x *experiment) // before it runs; nil: nothing
+	change   func(x *experiment)                            // before it runs; nil: nothing
+	plan     func(x *experiment, ctx context.Context) error // instead of the whole; nil: the whole
 
 	mu    sync.Mutex
 	users int
@@ -127,8 +128,11 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		var wg sync.WaitGroup
 		wg.Go(func() { rec.Run(ctx) })
 		run := x.capacityPlan
-		if fixed != nil {
+		switch {
+		case fixed != nil:
 			run = x.fixed
+		case c.plan != nil:
+			run = func(ctx context.Context) error { return c.plan(x, ctx) }
 		}
 		if err := run(ctx); err != nil {
 			t.Error(err)
