@@ -21,7 +21,7 @@ type tried struct {
 func closedLoads(r *record.Result) (out []tried, why string) {
 	for _, t := range r.Trials {
 		switch {
-		case t.Load.Users == 0 || t.Phase == "overload" || t.Phase == "abort":
+		case t.Load.Users == 0 || t.Phase == "overload" || t.Phase == "abort" || t.Phase == record.PhaseTests:
 		case t.Verdict == "invalid":
 			why = lastReason(t)
 		case t.N > 0:
@@ -111,7 +111,7 @@ func recoveryAfter(r *record.Result) (*ExpectedMeasure, string) {
 func atTen(r *record.Result) (*record.Trial, string) {
 	for i := range r.Trials {
 		t := &r.Trials[i]
-		if t.Load.Users != comparedUsers || t.Phase == "overload" || t.Phase == "abort" {
+		if t.Load.Users != comparedUsers || t.Phase == "overload" || t.Phase == "abort" || t.Phase == record.PhaseTests {
 			continue
 		}
 		switch {

@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"targets":                    {"services", "internal/yamlfile"},
 	"internal/observe":           {"targets", "internal/record"},
 	"internal/drive":             {"scenarios", "targets", "internal/schedule", "internal/record"},
-	"internal/experiment":        {"internal/experiment/search", "internal/schedule", "internal/drive", "internal/record", "internal/observe", "scenarios", "targets"},
+	"internal/experiment":        {"internal/experiment/search", "internal/queueing", "internal/schedule", "internal/drive", "internal/record", "internal/observe", "scenarios", "targets"},
 	"internal/queueing":          {},
 	"internal/diagnose":          {"internal/record", "internal/queueing"},
 	"internal/gate":              {"internal/record", "internal/diagnose", "scenarios"},

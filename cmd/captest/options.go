@@ -6,11 +6,13 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/captest/captest/internal/experiment"
+	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/internal/schedule"
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/services"
@@ -37,6 +39,7 @@ type runOptions struct {
 	store       string
 	set         map[string]string
 	noBrake     bool
+	skipTests   []string
 	battery     *experiment.Battery // of captest demo; nil: none
 
 	users      uint64
@@ -68,6 +71,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
 	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
 	f.BoolVar(&o.noBrake, "no-brake", false, "go on with the load even when more than half of the requests fail or no health check is answered")
+	f.StringArrayVar(&o.skipTests, "skip-test", nil, "a test that is not to be made between search and overload: "+strings.Join(record.Tests(), ", ")+" (repeatable)")
 	f.StringVar(&o.storeDir, "store-dir", "", "keep the bundled services' databases in this folder (default: a temporary one, removed at the end)")
 	addStore(f, &o.store)
 	f.Uint64Var(&o.users, "users", 0, "fixed load: journeys in all")
@@ -142,6 +146,11 @@ func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment
 	}
 	if err := checkEngine(o.engine); err != nil {
 		wrong = append(wrong, err)
+	}
+	for _, name := range o.skipTests {
+		if !slices.Contains(record.Tests(), name) {
+			wrong = append(wrong, fmt.Errorf("--skip-test %q is no test; there are %s", name, strings.Join(record.Tests(), ", ")))
+		}
 	}
 	if err := schedule.Arrivals(o.arrivals).Check(); err != nil {
 		wrong = append(wrong, fmt.Errorf("--arrivals: %w", err))

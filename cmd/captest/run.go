@@ -142,7 +142,7 @@ func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experi
 		restart = restartHook(target)
 	}
 	runErr := experiment.Run(ctx, experiment.Config{
-		Scenario: scenario, Target: target, Guard: j.guard, Limits: j.limits, Engine: engine, Prober: prober, Recorder: recorder,
+		Scenario: scenario, Target: target, Guard: j.guard, Limits: j.limits, Engine: engine, Prober: prober, Asker: prober, NoTests: o.skipTests, Recorder: recorder,
 		Folder: folder, Observer: observer, Clock: clock, Control: control, Effort: j.effort, Seed: seed, Arrivals: schedule.Arrivals(o.arrivals), Fixed: j.fixed, Battery: o.battery,
 		Direct: func(service string) (experiment.Direct, error) {
 			d, err := drive.NewDirect(config, service)

@@ -65,7 +65,7 @@ func (s *sight) trials(r *resource) (out []queueing.Trial, at []bool) {
 	add := func(t queueing.Trial, real bool) { out, at = append(out, t), append(at, real) }
 	for i := range s.res.Trials {
 		t := &s.res.Trials[i]
-		if t.Verdict == verdictInvalid || t.N == 0 || t.Seconds <= 0 || t.Load.Users == 0 && t.Load.RatePerSecond == 0 {
+		if t.Verdict == verdictInvalid || t.Phase == record.PhaseTests || t.N == 0 || t.Seconds <= 0 || t.Load.Users == 0 && t.Load.RatePerSecond == 0 {
 			continue
 		}
 		busy, ok := r.worked(s.at(t).window)

@@ -43,7 +43,7 @@ func look(run *record.Run, res *record.Result) *sight {
 		t := &res.Trials[i]
 		s.all.from, s.all.to = math.Min(s.all.from, t.StartS), math.Max(s.all.to, t.StartS+t.Seconds)
 		heavier := t.Load.Users > s.best.Load.Users && s.best.Load.Users > 0 || t.Load.RatePerSecond > 1.05*s.best.GoodputPerSecond
-		if t != s.best && t.Verdict != verdictInvalid && (pressing(t.Phase) || heavier) {
+		if t != s.best && t.Verdict != verdictInvalid && t.Phase != record.PhaseTests && (pressing(t.Phase) || heavier) {
 			s.loads = append(s.loads, s.at(t))
 		}
 	}
@@ -77,7 +77,7 @@ func (s *sight) lightest() *load {
 	var least *record.Trial
 	for i := range s.res.Trials {
 		t := &s.res.Trials[i]
-		if t.Load.Users > 0 && t.GoodputPerSecond > 0 && t.Verdict != verdictInvalid && !pressing(t.Phase) && (least == nil || t.Load.Users < least.Load.Users) {
+		if t.Load.Users > 0 && t.GoodputPerSecond > 0 && t.Verdict != verdictInvalid && !pressing(t.Phase) && t.Phase != record.PhaseTests && (least == nil || t.Load.Users < least.Load.Users) {
 			least = t
 		}
 	}
@@ -210,7 +210,7 @@ func bestTrial(trials []record.Trial) *record.Trial {
 		var best *record.Trial
 		for i := range trials {
 			t := &trials[i]
-			if fit(t) && !pressing(t.Phase) && t.Verdict != verdictInvalid && t.N > 0 && (best == nil || t.GoodputPerSecond > best.GoodputPerSecond) {
+			if fit(t) && !pressing(t.Phase) && t.Phase != record.PhaseTests && t.Verdict != verdictInvalid && t.N > 0 && (best == nil || t.GoodputPerSecond > best.GoodputPerSecond) {
 				best = t
 			}
 		}
@@ -227,7 +227,7 @@ func flat(trials []record.Trial) bool {
 	best, fewest, most := 0.0, 0, 0
 	closed := func(visit func(record.Trial)) {
 		for _, t := range trials {
-			if t.Load.Users > 0 && t.Verdict != verdictInvalid && t.N > 0 && t.Phase != "fixed" {
+			if t.Load.Users > 0 && t.Verdict != verdictInvalid && t.N > 0 && t.Phase != "fixed" && t.Phase != record.PhaseTests {
 				visit(t)
 			}
 		}

@@ -5,11 +5,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 )
 
 // PhaseTests is the phase of every load that a discriminating test holds. Its trials say nothing of the capacity.
-const PhaseTests = "tests"
+const PhaseTests = record.PhaseTests
 
 // test tells causes apart that look the same under load. Source: measurement 5.2.
 type test struct {
@@ -22,7 +23,34 @@ type test struct {
 
 // quietTests are those made between the search and the overload, when the target is known to be well.
 func (x *experiment) quietTests() []test {
-	return x.tierTests()
+	var out []test
+	if x.Asker != nil {
+		out = x.askingTests()
+	}
+	return append(out, x.tierTests()...)
+}
+
+// askingTests ask the scenario's first step in ways of their own. One that leaves the target wounded is the last.
+func (x *experiment) askingTests() []test {
+	wounded := false
+	resting := func(run func(context.Context) (record.Test, error)) func(context.Context) (record.Test, error) {
+		return func(ctx context.Context) (record.Test, error) {
+			if wounded {
+				return record.Test{Skipped: "the target did not come to rest after the test before"}, nil
+			}
+			out, err := run(ctx)
+			if err == nil && ctx.Err() == nil {
+				wounded = x.drain(ctx) == search.Wounded
+			}
+			return out, err
+		}
+	}
+	return []test{
+		{record.TestBurst, burstBudget + 4*time.Second, resting(x.burstTest)},
+		{record.TestCoupling, couplingIdle + couplingWarm + couplingMeasured, resting(x.couplingTest)},
+		{record.TestShortCircuit, shortLoaded + time.Second, resting(x.shortCircuitTest)},
+		{record.TestConnections, 2*connectionsLength + 2*time.Second, resting(x.connectionsTest)},
+	}
 }
 
 // discriminate makes tests one after the other and writes down what they measured, or why they were not made.

@@ -29,6 +29,7 @@ type Config struct {
 	Limits   []scenarios.Limit
 	Engine   drive.Engine
 	Prober   Prober
+	Asker    Asker // nil: no tests are made that tell causes apart
 	Recorder *record.Recorder
 	Folder   *record.Folder
 	Observer *observe.Observer
@@ -77,6 +78,8 @@ type experiment struct {
 	silentS    float64 // how long no health check had been answered when the last load ended
 	overloadMs float64 // mean response time under the patient overload
 	triggers   []record.Trigger
+
+	aloneMs    []float64 // the first step alone, as the burst test met it
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/captest/captest/internal/drive"
 	"github.com/captest/captest/internal/record"
 )
 
@@ -16,6 +17,14 @@ type Prober interface {
 	Walk(ctx context.Context, onFresh bool, timeout time.Duration) []record.Probe
 	// Get asks for a path of a service.
 	Get(ctx context.Context, service, path string, onFresh bool, timeout time.Duration) record.Probe
+}
+
+// Asker sends what tests that tell causes apart are made of, as drive.Prober does.
+type Asker interface {
+	Burst(ctx context.Context, n int, path string, timeout time.Duration) ([]drive.Asked, error)
+	Empty(ctx context.Context, timeout time.Duration) (answer drive.Asked, ok bool, err error)
+	Crowd(ctx context.Context, users int, how drive.Sharing, length time.Duration, most uint64) (drive.CrowdSums, error)
+	Multiplexes() bool
 }
 
 // healthTimeout is what a kubelet's default probe would allow, rounded up: a health answer later than this is no answer.

@@ -75,7 +75,7 @@ type level struct {
 }
 
 // Trials whose load is a stimulus, not a candidate for the capacity: they are meant to go beyond the limits.
-var stimuli = []string{"overload", "abort", "rungs-up", "rungs-down", "cycle", "trigger", "release", "recovery", "cool", "warmup", "tests", "tiers"}
+var stimuli = []string{"overload", "abort", "rungs-up", "rungs-down", "cycle", "trigger", "release", "recovery", "cool", "warmup", record.PhaseTests, "tiers"}
 
 // Stimulus says whether a phase's load is one of them: part of the recovery test, not of the search for the capacity.
 func Stimulus(phase string) bool { return slices.Contains(stimuli, phase) }

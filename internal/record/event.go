@@ -63,6 +63,9 @@ type Test struct {
 	Words   map[string]string  `json:"words,omitempty"`   // what is no number: the knob's name, the path that was asked
 }
 
+// PhaseTests is the phase of every load that a test holds. Its trials say nothing of the capacity.
+const PhaseTests = "tests"
+
 // Names of tests.
 const (
 	TestBurst        = "burst"         // T1: a staircase of answers to requests that came at once
@@ -73,6 +76,11 @@ const (
 	TestKnob         = "knob"          // T6: throughput when one setting is doubled
 	TestTiers        = "tiers"         // the same identities, pushed straight at an inner service
 )
+
+// Tests are all names of tests, in the order they are made in.
+func Tests() []string {
+	return []string{TestBurst, TestCoupling, TestShortCircuit, TestConnections, TestElasticity, TestKnob}
+}
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
 type Load struct {

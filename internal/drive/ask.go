@@ -1,0 +1,225 @@
+package drive
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
+)
+
+// Asked is the answer to one request of a test. A test's requests carry data of their own, as the load's do, and are counted
+// nowhere else.
+type Asked struct {
+	Took   time.Duration // until the last byte; of a burst from the instant of its release
+	Dial   time.Duration // 0: the connection was open already
+	Status int           // 0: no answer
+	Class  record.ErrorClass
+}
+
+// OK says whether the answer was what the scenario expects.
+func (a *Asked) OK() bool { return a.Class == record.ErrorNone }
+
+func asked(out *result, from int64) Asked {
+	x := &out.sample
+	a := Asked{Took: time.Duration(x.Done - from), Status: int(x.Status), Class: x.Error}
+	if x.Flags&record.Reused == 0 {
+		a.Dial = time.Duration(x.Dial + x.TLS)
+	}
+	if out.fatal != nil && x.Error == record.ErrorNone {
+		a.Class = record.ErrorOther
+	}
+	return a
+}
+
+// Burst sends the scenario's first step n times at the same instant, each on a connection of its own that a GET of path has opened
+// before. Each may take timeout. The error is for what could not be sent, an ended ctx among it.
+func (p *Prober) Burst(ctx context.Context, n int, path string, timeout time.Duration) ([]Asked, error) {
+	s := &p.sender.script.steps[0]
+	opener, err := p.opener(path)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]*user, n)
+	for i := range users {
+		users[i] = p.sender.user(i)
+		defer users[i].rest()
+	}
+	ready := make([]result, n)
+	var wg sync.WaitGroup
+	for i, u := range users {
+		wg.Go(func() {
+			if ready[i] = u.prepare(ctx); ready[i].failed() {
+				return
+			}
+			u.send(ctx, &opener, min(timeout, opener.timeout), -1, nil) // whatever it is answered, the connection is open
+			if err := u.begin(); err != nil {
+				ready[i].fatal = err
+			}
+		})
+	}
+	wg.Wait()
+	for i := range ready {
+		if err := ready[i].err(); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]result, n)
+	release := make(chan struct{})
+	for i, u := range users {
+		wg.Go(func() {
+			<-release
+			out[i] = u.send(ctx, s, min(timeout, s.timeout), -1, nil)
+		})
+	}
+	at := p.sender.clock.Now()
+	close(release)
+	wg.Wait()
+	var answers []Asked
+	for i := range out {
+		if out[i].fatal != nil {
+			return nil, out[i].fatal
+		}
+		answers = append(answers, asked(&out[i], at))
+	}
+	return answers, context.Cause(ctx)
+}
+
+// err is why a request could not be sent, or nil.
+func (r *result) err() error {
+	if r.fatal == nil && r.failed() {
+		return errors.New("setup: " + r.sample.Error.String())
+	}
+	return r.fatal
+}
+
+// opener is a GET of a path at the first step's service.
+func (p *Prober) opener(path string) (step, error) {
+	from := scenarios.Step{
+		Name: "open", Service: p.config.Scenario.Steps[0].Service,
+		Request: scenarios.Request{Method: http.MethodGet, Path: scenarios.Literal(path)},
+	}
+	return compileStep(&from, p.config.Target, p.config.Headers)
+}
+
+// Empty sends the scenario's first step with an empty JSON object in place of its body, on a kept connection: input that a service
+// which validates refuses at once. ok is false where the step has no JSON body.
+func (p *Prober) Empty(ctx context.Context, timeout time.Duration) (answer Asked, ok bool, err error) {
+	from := p.config.Scenario.Steps[0]
+	if from.Request.JSON == nil {
+		return Asked{}, false, nil
+	}
+	from.Request.JSON, from.Expect, from.Capture = scenarios.Literal("{}"), scenarios.Expect{}, nil
+	s, err := compileStep(&from, p.config.Target, p.config.Headers)
+	if err != nil {
+		return Asked{}, false, err
+	}
+	k := p.keeper(keptKey{"empty", from.Service})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := k.user.prepare(ctx)
+	if err := out.err(); err != nil {
+		return Asked{}, true, err
+	}
+	if err := k.user.begin(); err != nil {
+		return Asked{}, true, err
+	}
+	out = k.user.send(ctx, &s, min(choose(timeout, s.timeout), s.timeout), -1, nil)
+	if out.fatal != nil {
+		return Asked{}, true, out.fatal
+	}
+	return asked(&out, out.sample.Started), true, context.Cause(ctx)
+}
+
+// Sharing is how the users of a crowd come by their connections.
+type Sharing string
+
+// Ways of sharing.
+const (
+	KeptConnections  Sharing = "kept"   // each has one of its own, and keeps it
+	FreshConnections Sharing = "fresh"  // each opens one for each request
+	OneConnection    Sharing = "shared" // all have the same, in HTTP/2
+)
+
+// CrowdSums are what a crowd's requests came to.
+type CrowdSums struct {
+	OK, Failed uint64
+	Seconds    float64         // from the first request to the last answer
+	Mean       time.Duration   // of those that succeeded
+	Dials      []time.Duration // in order of length; the first few hundred
+	Statuses   map[int]uint64
+}
+
+// mostDials are remembered of a crowd.
+const mostDials = 500
+
+// Crowd is a small closed load of the first step: users who ask again as soon as they have been answered, for so long or until most
+// requests have been sent, whichever is first. It is a test's load: no recorder counts it, so it must be one the target carries.
+func (p *Prober) Crowd(ctx context.Context, users int, how Sharing, length time.Duration, most uint64) (CrowdSums, error) {
+	s := &p.sender.script.steps[0]
+	sums := CrowdSums{Statuses: map[int]uint64{}}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var claimed atomic.Uint64
+	var fatal error
+	var total time.Duration
+	shared := p.sender.connector.transport()
+	defer shared.CloseIdleConnections()
+	began := time.Now()
+	for i := range users {
+		u := p.sender.user(i)
+		if how == OneConnection {
+			u.transport = shared
+		}
+		wg.Go(func() {
+			defer u.rest()
+			out := u.prepare(ctx)
+			err := out.err()
+			for err == nil && ctx.Err() == nil && time.Since(began) < length && claimed.Add(1) <= most {
+				if how == FreshConnections {
+					u.rest()
+				}
+				if err = u.begin(); err != nil {
+					break
+				}
+				out := u.send(ctx, s, s.timeout, -1, nil)
+				err = out.fatal
+				a := asked(&out, out.sample.Started)
+				mu.Lock()
+				sums.Statuses[a.Status]++
+				if a.OK() {
+					sums.OK, total = sums.OK+1, total+a.Took
+				} else {
+					sums.Failed++
+				}
+				if a.Dial > 0 && len(sums.Dials) < mostDials {
+					sums.Dials = append(sums.Dials, a.Dial)
+				}
+				mu.Unlock()
+			}
+			if err != nil {
+				mu.Lock()
+				fatal = errors.Join(fatal, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	sums.Seconds = time.Since(began).Seconds()
+	if sums.OK > 0 {
+		sums.Mean = total / time.Duration(sums.OK)
+	}
+	slices.Sort(sums.Dials)
+	if fatal != nil {
+		return sums, fatal
+	}
+	return sums, context.Cause(ctx)
+}
+
+// Multiplexes says whether HTTP/2 is spoken, so that many requests can share a connection.
+func (p *Prober) Multiplexes() bool { return p.config.HTTP == HTTP2 || p.config.HTTP == H2C }

@@ -1,0 +1,132 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
+	"github.com/captest/captest/internal/queueing"
+	"github.com/captest/captest/internal/record"
+)
+
+// Sizes of the burst test.
+const (
+	burstRequests = 16
+	burstFewest   = 8 // requests, for a target that would take too long over more
+	burstRepeats  = 5
+	burstSingles  = 6
+	testPause     = 100 * time.Millisecond // between loads of a test
+	burstBudget   = 7 * time.Second // for the bursts together, as far as the search can tell
+)
+
+// burstTest releases requests at once on a target at rest, each on a connection that is open already, and sees how their answers
+// come: in single file, in groups, late and all together, or as if each were alone. Source: measurement 5.2, T1.
+func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
+	service, path := x.trivial()
+	out := record.Test{Where: service, Words: map[string]string{"step": x.Scenario.Steps[0].Name}}
+	n, repeats, each := burstSize(x.base.MedianMs/1000, search.Best(x.found))
+	if repeats < 2 {
+		out.Skipped = fmt.Sprintf("a burst of %d would take about %.0f s", burstFewest, each)
+		return out, nil
+	}
+	timeout := seconds(3*each) + 5*time.Second
+	var alone []float64
+	for range burstSingles {
+		a, err := x.Asker.Burst(ctx, 1, path, timeout)
+		if err != nil {
+			return out, err
+		}
+		if a[0].OK() {
+			alone = append(alone, a[0].Took.Seconds())
+		}
+	}
+	var bursts [][]float64
+	failed, class := 0, record.ErrorNone
+	for range repeats {
+		answers, err := x.Asker.Burst(ctx, n, path, timeout)
+		if err != nil {
+			return out, err
+		}
+		var took []float64
+		for _, a := range answers {
+			if a.OK() {
+				took = append(took, a.Took.Seconds())
+				continue
+			}
+			failed, class = failed+1, a.Class
+		}
+		bursts = append(bursts, took)
+		if failed > 0 && x.drain(ctx) == search.Wounded {
+			break
+		}
+		if err := sleep(ctx, testPause); err != nil {
+			return out, err
+		}
+	}
+	x.aloneMs = over(alone, 0.001)
+	s, err := queueing.EstimateStaircase(alone, bursts)
+	if err != nil {
+		out.Skipped = err.Error()
+		if failed > 0 {
+			out.Skipped = fmt.Sprintf("%d of %d requests that came at once failed (%s)", failed, n*len(bursts), class)
+		}
+		return out, nil
+	}
+	out.Words["form"] = string(s.Form)
+	out.Values = map[string]float64{
+		"requests": float64(n), "bursts": float64(s.Bursts), "single_ms": 1000 * median(alone), "first_ms": 1000 * s.First, "last_ms": 1000 * s.Last,
+		"failed_percent": 100 * float64(failed) / float64(n*len(bursts)),
+	}
+	if s.Form != queueing.Unclear {
+		out.Values["servers"], out.Values["servers_low"] = s.Servers.Value, s.Servers.Low
+	}
+	if s.Form != queueing.Unclear && s.Form != queueing.Together { // of those there is no upper bound, and nobody waited
+		out.Values["servers_high"] = s.Servers.High
+		out.Values["slope_ms"], out.Values["slope_low_ms"], out.Values["slope_high_ms"] = 1000*s.Slope.Value, 1000*s.Slope.Low, 1000*s.Slope.High
+		out.Values["service_ms"] = 1000 * s.Service
+	}
+	return out, nil
+}
+
+// burstSize is how many requests, how often, and how long a burst takes at least (s): n are answered at the highest rate the target
+// has shown, after the time of one.
+func burstSize(single, perSecond float64) (n, repeats int, each float64) {
+	if perSecond <= 0 {
+		return burstFewest, 0, single
+	}
+	for _, n = range []int{burstRequests, burstFewest} {
+		each = single + float64(n)/perSecond
+		if repeats = min(burstRepeats, int(burstBudget.Seconds()/each)); repeats >= 2 {
+			break
+		}
+	}
+	return n, repeats, each
+}
+
+// trivial is a path of the first step's service that takes no work, and the service: its health check, or one that is not there.
+func (x *experiment) trivial() (service, path string) {
+	s, ok := x.Target.Find(x.Scenario.Steps[0].Service)
+	if !ok || s.Health == "" {
+		return s.Name, "/captest-asks-for-nothing"
+	}
+	return s.Name, s.Health
+}
+
+// singleMs is what the step takes alone, ms: as the burst test met it, or else as the quiet baseline did, which is longer ago.
+func (x *experiment) singleMs() float64 {
+	if len(x.aloneMs) >= 3 {
+		return median(slices.Clone(x.aloneMs))
+	}
+	return x.base.MedianMs
+}
+
+// median of values, which it sorts.
+func median(v []float64) float64 { return quiet(v).MedianMs }
+
+// failedPercent of a crowd.
+func failedPercent(c drive.CrowdSums) float64 {
+	return 100 * float64(c.Failed) / max(1, float64(c.OK+c.Failed))
+}
