@@ -74,6 +74,7 @@ type page struct {
 	Warnings  []string
 	Limits    []limitRow
 	Findings  []findingRow
+	Tests     []testLine
 	Tables    map[string]table
 	Hops      []string // verdicts
 	Curve     *curveView
@@ -161,6 +162,7 @@ func newPage(run *record.Run, r *record.Result) (*page, error) {
 		}
 		p.Findings = append(p.Findings, row)
 	}
+	p.Tests = testLines(r)
 	for _, t := range []table{trialsTable(r), changesTable(r), stepsTable(r), errorsTable(r), ceilingsTable(r), hopsTable(r), clientTable(r), downstreamTable(r), socketsTable(r), servicesTable(r), triggersTable(r), hysteresisTable(r), leaksTable(r)} {
 		p.Tables[t.ID] = t
 	}

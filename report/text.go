@@ -39,6 +39,7 @@ func Text(w io.Writer, r *record.Result, o TextOptions) error {
 	t.statuses(r)
 	t.table(errorsTable(r))
 	t.findings(r)
+	t.tests(r)
 	t.table(ceilingsTable(r))
 	t.remarks(r)
 	t.hops(r)
@@ -242,6 +243,23 @@ func (t *terminal) findings(r *record.Result) {
 	fmt.Fprintln(t.w)
 }
 
+// tests are what was asked to tell causes apart.
+func (t *terminal) tests(r *record.Result) {
+	lines := testLines(r)
+	if len(lines) == 0 {
+		return
+	}
+	t.heading("Tests")
+	for _, l := range lines {
+		tone := ""
+		if l.Skipped {
+			tone = "dim"
+		}
+		t.wrapped("  "+l.Name+": ", l.Text, tone)
+	}
+	fmt.Fprintln(t.w)
+}
+
 // recovery is what stands behind the verdict.
 func (t *terminal) recovery(r *record.Result) {
 	t.table(triggersTable(r))
@@ -293,6 +311,8 @@ func roleWords(role string) string {
 	switch role {
 	case "slow-because":
 		return "why it is slow"
+	case "or-because":
+		return "or why it is slow"
 	case "stuck-because":
 		return "why it is stuck"
 	case "next":

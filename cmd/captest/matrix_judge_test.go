@@ -23,8 +23,9 @@ const (
 //
 // With metrics: right is the planted cause where it lives, at C2 or C3, as what the target is slow or stuck because of. A sure
 // cause that is neither planted nor true of the profile is wrong; and so is hashing as what limits, where the planted cause,
-// which takes the load away from it, is not sure. With nothing planted, hashing alone may be named, however sure. Without metrics: right is the planted cause among the first two, and nothing
-// above C1 that no test was made for and that the kernel does not show.
+// which takes the load away from it, is not sure. With nothing planted, hashing alone may be named, however sure. Without metrics:
+// right is the planted cause among the first two, where it lives or without a place, which only the kernel shows, and nothing above C1
+// that no test was made for and that the kernel does not show.
 func judge(c matrixCell, findings []record.Finding) (verdict, why string) {
 	sure := func(f record.Finding) bool { return f.Confidence == diagnose.C2 || f.Confidence == diagnose.C3 }
 	is := func(f record.Finding) bool { return slices.Contains(c.causes, place{f.Cause, f.Where}) }
@@ -38,7 +39,9 @@ func judge(c matrixCell, findings []record.Finding) (verdict, why string) {
 				return judgedWrong, said(f)
 			}
 		}
-		if slices.ContainsFunc(findings[:min(2, len(findings))], is) {
+		if slices.ContainsFunc(findings[:min(2, len(findings))], func(f record.Finding) bool {
+			return is(f) || f.Where == "" && slices.ContainsFunc(c.causes, func(p place) bool { return p.cause == f.Cause })
+		}) {
 			return judgedRight, ""
 		}
 		return judgedMissed, ""
@@ -187,6 +190,8 @@ func TestJudge(t *testing.T) {
 		{"hashing instead", &lock, false, []string{"cpu-bound-hashing@user C2 slow-because"}, judgedWrong},
 		{"unknown", &lock, false, []string{"unknown@ C1 slow-because"}, judgedMissed},
 		{"no metrics, second", &lock, true, []string{"unknown@ C1 slow-because", "lock-contention@user C1 next"}, judgedRight},
+		{"no metrics, nowhere", &lock, true, []string{"database-pool-starved@ C1 slow-because", "lock-contention@ C1 or-because"}, judgedRight},
+		{"no metrics, elsewhere", &lock, true, []string{"lock-contention@billing C1 slow-because"}, judgedMissed},
 		{"no metrics, third", &lock, true, []string{"unknown@ C1 slow-because", "slow-downstream@kill-bill C1 next", "lock-contention@user C1 next"}, judgedMissed},
 		{"no metrics, too sure", &lock, true, []string{"lock-contention@user C2 slow-because closed ramp"}, judgedWrong},
 		{"no metrics, a test met", &lock, true, []string{"lock-contention@user C3 slow-because test T2"}, judgedRight},

@@ -57,7 +57,7 @@ const usualKnee = 4
 
 // planOf puts an outline into the report's words.
 func planOf(o *runOptions, j *job, answer time.Duration) *report.Plan {
-	out := experiment.Sketch(j.scenario, j.target, j.effort, j.fixed, answer, math.Inf(1))
+	out := experiment.Sketch(j.scenario, j.target, j.effort, j.fixed, answer, math.Inf(1), o.skipTests...)
 	sum := out.Totals()
 	p := &report.Plan{
 		SchemaVersion: record.SchemaVersion, Scenario: j.scenario.Name, Target: j.target.Name, Bundled: j.target.Bundled, Engine: j.engine,

@@ -15,6 +15,8 @@ type claim struct {
 	stuck bool
 	// inside says that the evidence is from the target's metrics or the kernel, and not from response times alone.
 	inside bool
+	// instead: it may be behind what is slow in place of the claim before it.
+	instead bool
 	// aside: it adds to what is slow and is not the resource that limits.
 	aside  bool
 	harmed bool // calls fail, and do not only last
@@ -52,8 +54,8 @@ func claimOf(cause, where string) claim {
 }
 
 // settle gives a claim the confidence it has earned. C1: response times alone, or evidence that something contradicts. C2:
-// the target's metrics or the kernel agree and nothing speaks against it. C3: besides, a test made for it came out as
-// predicted.
+// the target's metrics or the kernel agree and nothing speaks against it; or, without them, a test came out as this cause alone
+// predicts. C3: both.
 func (c *claim) settle(predictions []prediction) {
 	c.Confidence = C1
 	met := false
@@ -66,11 +68,12 @@ func (c *claim) settle(predictions []prediction) {
 			c.against("test %s: %s was %.3g %s, expected %s", p.test, p.what, p.measured, p.unit, p.expected)
 		}
 	}
-	if c.inside && len(c.Contradictions) == 0 {
+	switch {
+	case len(c.Contradictions) > 0:
+	case c.inside && met:
+		c.Confidence = C3
+	case c.inside || met:
 		c.Confidence = C2
-		if met {
-			c.Confidence = C3
-		}
 	}
 }
 
@@ -155,7 +158,7 @@ func (s *sight) roles(claims []claim) {
 	}
 	for i := range claims {
 		c := &claims[i]
-		if s.outlasts(c) {
+		if c.instead || s.outlasts(c) {
 			continue
 		}
 		if slow < 0 || before(c, &claims[slow]) {
@@ -167,13 +170,15 @@ func (s *sight) roles(claims []claim) {
 		switch {
 		case c.stuck && (s.stuck() || c.Cause == "abandoned-work" && s.slowToRecover()):
 			c.Role = StuckBecause
+		case c.instead:
+			c.Role = OrBecause
 		case i == slow:
 			c.Role = SlowBecause
 		default:
 			c.Role = Next
 		}
 	}
-	order := []string{SlowBecause, StuckBecause, Next}
+	order := []string{SlowBecause, OrBecause, StuckBecause, Next}
 	slices.SortStableFunc(claims, func(a, b claim) int { return slices.Index(order, a.Role) - slices.Index(order, b.Role) })
 }
 

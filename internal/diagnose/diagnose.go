@@ -76,10 +76,18 @@ func (s *sight) findings() []claim {
 		// While more users still bring more, nothing that is full is the limit yet. What is wrong without load stays wrong.
 		return !saturated && !c.stuck && !c.aside && c.Cause != "generator-saturated" && s.best.Phase != "fixed"
 	})
+	blind := !s.index.answered()
 	named := false
 	for i := range all {
 		all[i].settle(s.predicted(&all[i]))
 		named = named || !all[i].aside && !s.outlasts(&all[i])
+	}
+	if !named && blind && (saturated || s.stuck() || s.slowToRecover() || s.failing()) {
+		for _, c := range s.candidates(all) {
+			c.settle(s.predicted(&c))
+			named = true
+			all = append(all, c)
+		}
 	}
 	if !named && saturated {
 		all = append([]claim{unknown(s)}, all...)

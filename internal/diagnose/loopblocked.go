@@ -54,9 +54,6 @@ func loopBlocked(s *sight) []claim {
 		out = append(out, c)
 	}
 	out = append(out, s.hotThread()...)
-	if len(out) == 0 {
-		out = append(out, s.coupled()...)
-	}
 	return out
 }
 
@@ -87,33 +84,6 @@ func (s *sight) coreShare(c *claim, l load, where string, busy float64) {
 		return
 	}
 	c.maybe("a call that blocks without computing")
-}
-
-// coupled is the black-box form: a service without metrics whose health check, which does nothing, slows down as much as its
-// journeys. CPU that is short altogether looks the same, so it stays C1.
-func (s *sight) coupled() []claim {
-	if s.index.answered() || s.lone == nil || s.best.Latency.MeanMs == nil || s.lone.trial.Latency.MeanMs == nil {
-		return nil
-	}
-	idle, n1 := s.health(window{from: 0, to: s.all.from})
-	busy, n2 := s.health(window{from: s.loads[0].from, to: s.loads[0].to})
-	for _, l := range s.loads[1:] {
-		if n2 < 5 {
-			busy, n2 = s.health(l.window)
-		}
-	}
-	rise := *s.best.Latency.MeanMs - *s.lone.trial.Latency.MeanMs
-	if n1 < 5 || n2 < 5 || rise <= 0 || (busy-idle)/rise < 0.3 {
-		return nil
-	}
-	c := claimOf("event-loop-blocked", "")
-	c.inside = false
-	c.Summary = fmt.Sprintf("a health check that does nothing takes %.3g ms under load and %.3g ms without: one thing that all requests share is busy", busy, idle)
-	c.evidence("health check under load ÷ journeys' own rise", (busy-idle)/rise, "", "> 0.3", "probes")
-	c.maybe("cpu-bound-hashing")
-	c.maybe("lock-contention")
-	c.Remedy = "show event loop, pools and CPU as metrics, then run again"
-	return []claim{c}
 }
 
 // health is the mean duration of health probes within a window, in ms.

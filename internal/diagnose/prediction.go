@@ -22,9 +22,7 @@ type prediction struct {
 
 // predictors say, cause by cause, what each test must show if the claim is true; none for a test that says nothing of it. A
 // test is looked at by its figures alone, so a run without tests, or with some of them, is a run with fewer predictions.
-var predictors = []func(s *sight, c *claim) []prediction{
-	straightAtDownstream,
-}
+var predictors = []func(s *sight, c *claim) []prediction{servedAtOnce, slowsDown, dialsLate, straightAtDownstream}
 
 // predicted are the predictions of a claim for the tests that were made.
 func (s *sight) predicted(c *claim) []prediction {

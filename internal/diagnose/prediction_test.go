@@ -20,7 +20,10 @@ func TestConfidenceIsEarned(t *testing.T) {
 		{"shared, met", []prediction{shared}, true, C2},
 		{"not met", []prediction{missed}, true, C1},
 		{"one met, one not", []prediction{own, missed}, true, C1},
-		{"met, from outside alone", []prediction{own}, false, C1},
+		{"no test, from outside alone", nil, false, C1},
+		{"met, from outside alone", []prediction{own}, false, C2},
+		{"shared, met, from outside alone", []prediction{shared}, false, C1},
+		{"one met, one not, from outside alone", []prediction{own, missed}, false, C1},
 	} {
 		x := claimOf("cpu-bound-hashing", "user")
 		x.inside = c.inside

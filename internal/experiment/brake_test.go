@@ -26,6 +26,9 @@ type crowded struct {
 	noHealth bool
 	change   func(x *experiment)                            // before it runs; nil: nothing
 	plan     func(x *experiment, ctx context.Context) error // instead of the whole; nil: the whole
+	asker    Asker // nil: no tests
+	noTests  []string
+	json     bool // its step has a body
 
 	mu    sync.Mutex
 	users int
@@ -115,10 +118,14 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		x := &experiment{Config: Config{
 			Scenario: &scenarios.Scenario{Name: "ride", Steps: []scenarios.Step{{Name: "work"}}},
 			Target:   &targets.Target{Name: "stub", Entry: "main", Services: []targets.Service{service}},
-			Engine:   c, Prober: c, Recorder: rec, Folder: folder, Clock: clock, Control: &Control{}, Effort: Quick,
+			Engine: c, Prober: c, Asker: c.asker, Recorder: rec, Folder: folder, Clock: clock, Control: &Control{}, Effort: Quick,
 			Observer: observe.New(observe.Config{Clock: clock}), Fixed: fixed, NoBrake: noBrake,
 			Latest: func(string) (record.Scrape, bool) { return record.Scrape{}, false },
 		}, pace: paces[Quick], care: recoveryOf(Quick)}
+		x.NoTests = c.noTests
+		if c.json {
+			x.Scenario.Steps[0] = jsonStep()
+		}
 		x.progress = newProgress(x.Config)
 		c.x = x
 		if c.change != nil {

@@ -124,7 +124,7 @@ func (x *experiment) poisson(ctx context.Context, random *rand.Rand, service, pa
 			if ctx.Err() != nil {
 				return
 			}
-			if p.Status == 0 {
+			if !p.OK && p.Status == 0 {
 				lost++
 				p.Ms = max(p.Ms, float64(healthTimeout.Milliseconds()))
 			}

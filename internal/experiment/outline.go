@@ -3,6 +3,7 @@ package experiment
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/captest/captest/internal/drive"
@@ -35,14 +36,14 @@ type OutlineStage struct {
 }
 
 // Sketch outlines a run. fixed is nil for the capacity plan. knee is how many users at a time the target serves as fast as one;
-// math.Inf(1) gives the upper bounds.
-func Sketch(s *scenarios.Scenario, t *targets.Target, effort Effort, fixed *Fixed, answer time.Duration, knee float64) Outline {
+// math.Inf(1) gives the upper bounds. skipped are tests that are not made.
+func Sketch(s *scenarios.Scenario, t *targets.Target, effort Effort, fixed *Fixed, answer time.Duration, knee float64, skipped ...string) Outline {
 	k := sketch{Outline: Outline{Answer: answer}, shape: shapeOf(s, answer), knee: knee}
 	if fixed != nil {
 		k.fixed(fixed)
 		return k.Outline
 	}
-	k.capacity(s, t, effort)
+	k.capacity(s, t, effort, skipped)
 	return k.Outline
 }
 
@@ -158,7 +159,7 @@ func (k *sketch) probing(phase, note string, seconds float64) {
 }
 
 // capacity plays the search against a target that answers in Answer whatever the load, then lists the recovery test.
-func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effort) {
+func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effort, skipped []string) {
 	quiet := paces[Quick].probes
 	if p, ok := paces[effort]; ok {
 		quiet = p.probes
@@ -193,7 +194,10 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 		}})
 	}
 	k.Carried = search.Best(x.found)
-	k.tiers(s, t, x.found)
+	k.tests(s, search.Best(x.found), skipped)
+	if !slices.Contains(skipped, record.TestTiers) {
+		k.tiers(s, t, x.found)
+	}
 	k.recovery(recoveryOf(effort), search.OverloadUsers(x.found, t.OverloadUsers), search.Best(x.found), longest)
 }
 
@@ -215,6 +219,38 @@ func (k *sketch) tiers(s *scenarios.Scenario, t *targets.Target, found []search.
 		}, tierJourneys+1, 0)
 		inner.closed(PhaseTests, note, most, tierLoad(innerOf(s, t)).Seconds())
 		k.Stages = append(k.Stages, inner.Stages...)
+	}
+}
+
+// tests lists those made between search and overload on a target that carries so many journeys a second. All send the first step alone.
+func (k *sketch) tests(s *scenarios.Scenario, best float64, skipped []string) {
+	first := scenarios.Scenario{Steps: slices.Clone(s.Steps[:1]), Setup: s.Setup}
+	first.Steps[0].Weight = 0
+	one := shapeOf(&first, k.Answer)
+	k.shape, one = one, k.shape
+	defer func() { k.shape = one }()
+	users := int(min(50, max(1, math.Ceil(k.Carried*k.shape.shortest))))
+	for _, name := range []string{record.TestBurst, record.TestCoupling, record.TestShortCircuit, record.TestConnections} {
+		if slices.Contains(skipped, name) {
+			continue
+		}
+		switch name {
+		case record.TestBurst:
+			if n, repeats, each := burstSize(k.shape.shortest, best); repeats >= 2 {
+				k.add(OutlineStage{
+					Phase: PhaseTests, Note: name, Seconds: float64(repeats) * each, Connections: n, PeakPerSecond: float64(n) / k.shape.shortest,
+				}, float64(burstSingles+n*repeats), burstSingles+n*repeats)
+			}
+		case record.TestCoupling:
+			k.open(PhaseTests, name, couplingShare*best, (couplingWarm + couplingMeasured).Seconds(), drive.DefaultInFlightCap)
+		case record.TestShortCircuit:
+			if s.Steps[0].Request.JSON != nil && writes(s.Steps[0]) > 0 {
+				k.closed(PhaseTests, name, min(50, 2*users), shortLoaded.Seconds())
+			}
+		case record.TestConnections:
+			k.closed(PhaseTests, name+", kept", users, connectionsLength.Seconds())
+			k.closed(PhaseTests, name+", fresh", users, connectionsLength.Seconds())
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ type Staircase struct {
 	First   float64  // seconds until the first answer and the last one, medians over the bursts
 	Last    float64
 	Bursts  int
+	// Variation is the standard deviation of the gaps between answers ÷ their mean, the median over the bursts: 0 for answers at even
+	// distances, about 1 for answers at random.
+	Variation float64
 }
 
 // Of what tells the forms apart. The bounds were set in simulation (staircase_test.go): service times of coefficient of variation
@@ -88,6 +91,7 @@ func EstimateStaircase(alone []float64, bursts [][]float64) (Staircase, error) {
 		Form: Unclear, Bursts: len(all),
 		First: median(of(func(b *burst) float64 { return b.at[0] })), Last: median(of(func(b *burst) float64 { return b.at[len(b.at)-1] })),
 	}
+	out.Variation = median(of(func(b *burst) float64 { return b.variation }))
 	mean := median(of(func(b *burst) float64 { return b.mean })) / single
 	first := out.First / single
 	size := agreed(of(func(b *burst) float64 { return b.group }))
@@ -119,7 +123,7 @@ func EstimateStaircase(alone []float64, bursts [][]float64) (Staircase, error) {
 	off := (unsure.High - unsure.Low) / out.Slope.Value
 	m.Low, m.High = math.Max(1, math.Min(m.Low, 0.75*m.Value-off)), math.Max(m.High, 1.35*m.Value+off)
 	m.Value, m.High = math.Min(m.Value, most), math.Min(m.High, math.Max(most, m.Value))
-	switch uneven := median(of(func(b *burst) float64 { return b.variation })); {
+	switch uneven := out.Variation; {
 	case uneven <= evenVariation:
 		out.Form, out.Servers = Even, Interval{1, 1, 1}
 	case size > 1 && m.Low-0.5 <= size && size <= 1.25*m.High+0.5:

@@ -20,6 +20,7 @@ type Result struct {
 	Steps         map[string]StepStats `json:"steps"`
 	Recovery      *Recovery            `json:"recovery"`
 	Connections   Connections          `json:"connections"`
+	Tests         []Test               `json:"tests,omitempty"` // made to tell causes apart, in order
 	Findings      []Finding            `json:"findings"`
 	Ceilings      []Ceiling            `json:"ceilings"`
 	Remarks       []string             `json:"remarks"` // about the ceilings, for people
@@ -311,7 +312,7 @@ type DownstreamConnections struct {
 // Finding names a cause, or "unknown".
 type Finding struct {
 	Cause      string     `json:"cause"`
-	Role       string     `json:"role"` // slow-because, stuck-because, next
+	Role       string     `json:"role"` // slow-because, or-because, stuck-because, next
 	Where      string     `json:"where"`
 	Confidence string     `json:"confidence"` // C1 consistent, C2 likely, C3 confirmed
 	Summary    string     `json:"summary"`

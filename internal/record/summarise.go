@@ -135,6 +135,11 @@ func (s *summary) events(r *Result) {
 			s.brake(e, r)
 		case EventCapacity:
 			s.capacity = takeOver(s, e, &r.Capacity) || s.capacity
+		case EventTest:
+			var x Test
+			if s.decode(e, &x) {
+				r.Tests = append(r.Tests, x)
+			}
 		case EventRecovery:
 			var x Recovery
 			if s.decode(e, &x) {

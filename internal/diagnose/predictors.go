@@ -1,0 +1,142 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/captest/captest/internal/record"
+)
+
+// Bounds of the coupling k (measurement 5.2, T2): from sharedFrom on something is shared by all requests of a process, below ownBelow
+// it is the journeys' own. Between them k says nothing.
+const (
+	sharedFrom = 0.3
+	ownBelow   = 0.05
+)
+
+// servedAtOnce: the burst test's m is the number of places of the resource that is claimed to limit.
+//
+//	event-loop-blocked         loops of the service; 1 where they are not shown
+//	lock-contention            1
+//	cpu-bound-hashing          min(hash pool, cores)
+//	pool-too-small, semaphore-too-small, database-pool-starved    its size
+//
+// It decides where the target shows its resources and no other that it has is of that number.
+func servedAtOnce(s *sight, c *claim) []prediction {
+	t, ok := s.test(record.TestBurst, "")
+	low, high := 0.7*t.Values["servers_low"], 1.3*t.Values["servers_high"]
+	if !ok || high <= 0 || c.aside || c.rank > 0 || c.stuck {
+		return nil
+	}
+	want, own := s.places(c)
+	if want <= 0 {
+		return nil
+	}
+	met := low <= want && want <= high
+	if !met && low/2 <= want && want <= 2*high {
+		return nil // near it: neither for nor against
+	}
+	others := slices.ContainsFunc(s.resources, func(r resource) bool {
+		return r.servers > 0 && low <= r.servers && r.servers <= high && (r.where != c.Where || !slices.Contains(own, r.kind))
+	})
+	form := t.Words["form"]
+	return []prediction{{
+		test: record.TestBurst, what: "answered at a time", measured: t.Values["servers"], expected: fmt.Sprintf("%.3g", want), met: met,
+		decides: c.inside && !others && len(c.Lookalikes) == 0 && (form == "even" || form == "steps"),
+	}}
+}
+
+// places are how many at a time the claimed resource serves, 0 unknown, and which kinds of the service's resources it is.
+func (s *sight) places(c *claim) (n float64, own []kind) {
+	first := func(k kind) float64 {
+		for _, r := range s.of(k, c.Where) {
+			if r.servers > 0 && (r.to == c.to || c.to == "" || r.to == "") {
+				return r.servers
+			}
+		}
+		return 0
+	}
+	switch c.Cause {
+	case "event-loop-blocked":
+		return max(1, first(loop)), []kind{loop}
+	case "lock-contention":
+		return 1, []kind{lock}
+	case "cpu-bound-hashing":
+		n, _ = s.cores()
+		if p := first(cpu); p > 0 {
+			n = p
+		}
+		if p := first(hashPool); p > 0 && (p < n || n == 0) {
+			n = p
+		}
+		return n, []kind{cpu, hashPool}
+	case "pool-too-small":
+		return first(clientPool), []kind{clientPool}
+	case "semaphore-too-small":
+		return first(semaphore), []kind{semaphore}
+	case "database-pool-starved":
+		return first(database), []kind{database}
+	}
+	return 0, nil
+}
+
+// slowsDown: whether a trivial request waits with the journeys.
+//
+//	event-loop-blocked at the service that was asked              k > 0.3
+//	lock, pool, semaphore, store's pool, downstream               k < 0.05
+//	cpu-bound-hashing                                             k < 0.3: whoever hashes leaves the loop free
+//
+// CPU that is short altogether, or memory, couples as a loop does. So k > 0.3 decides only where answers also came one at a time
+// although there are more cores than one.
+func slowsDown(s *sight, c *claim) []prediction {
+	t, ok := s.test(record.TestCoupling, "")
+	k, known := t.Values["coupling"]
+	if !ok || !known || c.aside || c.rank > 0 || c.stuck {
+		return nil
+	}
+	p := prediction{test: record.TestCoupling, what: "rise of a trivial request ÷ journeys' own rise", measured: k}
+	low, high := t.Values["coupling_low"], t.Values["coupling_high"]
+	switch c.Cause {
+	case "event-loop-blocked":
+		if c.Where != t.Where && c.Where != "" {
+			return nil
+		}
+		p.expected, p.met = "> 0.3", k > sharedFrom
+		if !p.met && (high == 0 || high > sharedFrom) {
+			return nil
+		}
+		burst, _ := s.test(record.TestBurst, "")
+		cores, _ := s.cores()
+		p.decides = low > sharedFrom && burst.Words["form"] == "even" && cores > 1
+	case "lock-contention", "pool-too-small", "semaphore-too-small", "database-pool-starved", "slow-downstream":
+		p.expected, p.met = "< 0.05", k < ownBelow
+		if !p.met && low <= sharedFrom {
+			return nil
+		}
+	case "cpu-bound-hashing":
+		p.expected, p.met = "< 0.3", k < sharedFrom
+		if !p.met && low <= 0.5 {
+			return nil
+		}
+	default:
+		return nil
+	}
+	return []prediction{p}
+}
+
+// dialsLate: connections that wait to be accepted at the service that captest asks take a SYN's repetition, a second, and a load on
+// fresh connections comes to less than one on kept ones. Nothing else does both.
+func dialsLate(s *sight, c *claim) []prediction {
+	t, ok := s.test(record.TestConnections, c.Where)
+	late, known := t.Values["dial_max_ms"]
+	if !ok || !known || c.Cause != "accept-backlog" || c.Where == "" {
+		return nil
+	}
+	const repetition = 900 // ms: the first is sent after 1 s (RFC 6298)
+	p := prediction{test: record.TestConnections, what: "longest dial", measured: late, unit: "ms", expected: "≥ 1000", met: late >= repetition}
+	p.decides = t.Values["goodput_ratio"] < 0.8
+	if !p.met && late >= 100 {
+		return nil
+	}
+	return []prediction{p}
+}

@@ -1,0 +1,194 @@
+package experiment
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
+)
+
+// asking answers tests as the crowded target does loads: a station of eight servers, 100 ms each.
+type asking struct {
+	c        *crowded
+	servers  int
+	empty    int // status of an empty object; 0: the step has no body
+	setup    time.Duration
+	failing  int // of a burst
+	bursts   []int
+	crowds   []drive.Sharing
+	multiple bool
+}
+
+const crowdedTime = crowdedMs * time.Millisecond
+
+func (a *asking) Burst(ctx context.Context, n int, _ string, _ time.Duration) ([]drive.Asked, error) {
+	a.bursts = append(a.bursts, n)
+	var out []drive.Asked
+	longest := time.Duration(0)
+	for i := range n {
+		longest = crowdedTime * time.Duration(i/a.servers+1)
+		out = append(out, drive.Asked{Took: longest, Status: 200})
+		if n > 1 && i < a.failing {
+			out[i].Class, out[i].Status = record.ErrorStatus, 503
+		}
+	}
+	return out, sleep(ctx, longest)
+}
+
+func (a *asking) Empty(ctx context.Context, _ time.Duration) (drive.Asked, bool, error) {
+	if a.empty == 0 {
+		return drive.Asked{}, false, nil
+	}
+	out := drive.Asked{Took: 20 * time.Millisecond, Status: a.empty}
+	if a.empty >= 400 {
+		out.Class = record.ErrorStatus
+	}
+	return out, true, sleep(ctx, out.Took)
+}
+
+func (a *asking) Crowd(ctx context.Context, users int, how drive.Sharing, length time.Duration, _ uint64) (drive.CrowdSums, error) {
+	a.crowds = append(a.crowds, how)
+	took := crowdedTime
+	var dials []time.Duration
+	if how == drive.FreshConnections {
+		took += a.setup
+		dials = []time.Duration{a.setup}
+	}
+	return drive.CrowdSums{OK: uint64(users) * uint64(length/took), Seconds: length.Seconds(), Mean: took, Dials: dials}, sleep(ctx, length)
+}
+
+func (a *asking) Multiplexes() bool { return a.multiple }
+
+// tested runs the capacity plan with tests and gives what they measured.
+func tested(t *testing.T, a *asking, change func(*crowded)) (map[string]record.Test, *record.Result) {
+	t.Helper()
+	c := &crowded{outcome: func(int, int) record.Sample { return record.Sample{Flags: record.Reused} }, asker: a}
+	a.c = c
+	if change != nil {
+		change(c)
+	}
+	_, res := ride(t, c, nil, false)
+	out := map[string]record.Test{}
+	for _, x := range res.Tests {
+		if _, twice := out[x.Name]; twice {
+			t.Errorf("%s was made twice", x.Name)
+		}
+		out[x.Name] = x
+	}
+	return out, res
+}
+
+func about(got, want float64) bool { return math.Abs(got-want) <= 0.05*math.Abs(want)+1e-9 }
+
+// TestTestsMeasureAKnownTarget: figures are those of the target, which is at rest before and after, and their load says nothing of
+// the capacity.
+func TestTestsMeasureAKnownTarget(t *testing.T) {
+	t.Parallel()
+	a := &asking{servers: 8, empty: 422, setup: 50 * time.Millisecond, multiple: true}
+	got, res := tested(t, a, func(c *crowded) { c.json = true })
+	for name, want := range map[string]map[string]float64{
+		record.TestBurst:        {"requests": 16, "bursts": 5, "single_ms": 100, "servers": 8, "slope_ms": 12.5, "service_ms": 100, "failed_percent": 0},
+		record.TestCoupling:     {"load_per_second": 0.9 * *res.Capacity.MaxPerSecond, "trivial_idle_ms": 1, "trivial_load_ms": 1, "probes_lost": 0},
+		record.TestShortCircuit: {"refused_ms": 20, "single_ms": 100, "behind_percent": 80, "load_refused_ms": 20},
+		record.TestConnections:  {"kept_ms": 100, "fresh_ms": 150, "time_ratio": 1.5, "goodput_ratio": 20.0 / 30, "dial_ms": 50},
+	} {
+		x := got[name]
+		if x.Skipped != "" || x.Where != "main" {
+			t.Errorf("%s: skipped %q, at %q", name, x.Skipped, x.Where)
+		}
+		for what, v := range want {
+			if !about(x.Values[what], v) {
+				t.Errorf("%s: %s is %v, want %v", name, what, x.Values[what], v)
+			}
+		}
+	}
+	if got[record.TestBurst].Words["form"] != "steps" {
+		t.Errorf("form %q, want steps", got[record.TestBurst].Words["form"])
+	}
+	if v := got[record.TestConnections].Values; v["shared_per_second"] != v["kept_per_second"] {
+		t.Errorf("%v/s on one connection, want the %v/s of kept ones", v["shared_per_second"], v["kept_per_second"])
+	}
+	for _, l := range res.Capacity.LatencyAt {
+		if l.Users == 0 {
+			t.Errorf("a load of a test is among the levels: %+v", l)
+		}
+	}
+	held := slices.IndexFunc(res.Trials, func(x record.Trial) bool { return x.Phase == PhaseTests })
+	over := slices.IndexFunc(res.Trials, func(x record.Trial) bool { return x.Phase == "overload" })
+	if held < 0 || over < held {
+		t.Errorf("the tests' load is trial %d and the overload %d: tests come first", held, over)
+	}
+}
+
+// TestTestsThatCannotBeMadeSayWhy: and send nothing that they need not.
+func TestTestsThatCannotBeMadeSayWhy(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, test, want string
+		asking           asking
+		change           func(*crowded)
+	}{
+		{"not wanted", record.TestBurst, "not wanted", asking{servers: 8}, func(c *crowded) { c.noTests = []string{record.TestBurst} }},
+		{"requests that come at once fail", record.TestBurst, "75 of 80 requests that came at once failed (status)", asking{servers: 8, failing: 15}, nil},
+		{"no body", record.TestShortCircuit, "the step sends no JSON object that could be left empty", asking{servers: 8}, nil},
+		{"an empty object is taken", record.TestShortCircuit, "an empty object is accepted (status 201)", asking{servers: 8, empty: 201}, func(c *crowded) { c.json = true }},
+		{"an empty object breaks it", record.TestShortCircuit, "an empty object is not refused but fails (status 500, status)", asking{servers: 8, empty: 500}, func(c *crowded) { c.json = true }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := tested(t, &tt.asking, tt.change)
+			if x := got[tt.test]; x.Skipped != tt.want || len(x.Values) > 0 {
+				t.Errorf("skipped %q with %v, want %q", x.Skipped, x.Values, tt.want)
+			}
+		})
+	}
+}
+
+// TestBurstSize: fewer requests for a slower target, and none where two bursts of eight take too long.
+func TestBurstSize(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		single, perSecond float64
+		n, repeats        int
+	}{{0.25, 10, 16, 4}, {0.001, 5000, 16, 5}, {0.25, 4, 16, 2}, {0.5, 2.5, 8, 2}, {2, 0.5, 8, 0}, {1, 0, 8, 0}} {
+		if n, repeats, _ := burstSize(tt.single, tt.perSecond); n != tt.n || repeats != tt.repeats {
+			t.Errorf("%v s, %v/s: %d of %d, want %d of %d", tt.single, tt.perSecond, repeats, n, tt.repeats, tt.n)
+		}
+	}
+}
+
+// TestCoupling: k is the share of the journeys' rise that a trivial request sees, and is not given where there is no rise.
+func TestCoupling(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	probes := func(mean float64) []float64 {
+		var out []float64
+		for range 50 {
+			out = append(out, mean*(0.8+0.4*r.Float64()))
+		}
+		return out
+	}
+	for _, k := range []float64{0, 0.02, 0.5, 1} {
+		v := coupling(100, 600, 20, probes(1), probes(1+500*k))
+		if !about(v["coupling"], k) && math.Abs(v["coupling"]-k) > 0.005 {
+			t.Errorf("k = %v, want %v", v["coupling"], k)
+		}
+		if v["coupling_low"] > k || v["coupling_high"] < k {
+			t.Errorf("%v to %v does not hold %v", v["coupling_low"], v["coupling_high"], k)
+		}
+	}
+	if v := coupling(100, 105, 20, probes(1), probes(50)); len(v) == 0 || v["coupling"] != 0 {
+		t.Errorf("k = %v where the journeys hardly rose", v["coupling"])
+	}
+}
+
+// jsonStep is a step with a body that may be left empty.
+func jsonStep() scenarios.Step {
+	return scenarios.Step{Name: "work", Request: scenarios.Request{Method: "POST", JSON: scenarios.Literal(`{"a":1}`)}}
+}
