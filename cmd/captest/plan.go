@@ -101,6 +101,9 @@ func planNotes(o *runOptions, j *job, answer time.Duration) []string {
 	if j.fixed == nil {
 		notes = append(notes, "The search ends its climb when more users bring no more, when a limit breaks or when the brake is pulled: a target with an end gets far fewer requests. A trial that captest itself spoilt is repeated once, on top. Time is that of a target which begins to queue at four users and heals by itself.")
 	}
+	if len(o.skipTests) > 0 && j.fixed == nil {
+		notes = append(notes, "Tests that are not made (--skip-test): "+strings.Join(o.skipTests, ", ")+".")
+	}
 	if j.fixed != nil && j.fixed.Plan == nil && j.fixed.Total == 0 {
 		notes = append(notes, "One journey of each user may be under way when the time is over.")
 	}

@@ -154,6 +154,8 @@ func sharedLock(o *outside) []candidate {
 	}
 	if o.tied() {
 		c.points -= 2
+	} else if o.refusals > sharedFrom { // what does not get to the work waits all the same: for what stands before the check of the input
+		c.fact(2, "rise of what is refused at once ÷ journeys' own rise", o.refusals, "", "< 0.05, if nothing before the check were shared", "test short-circuit")
 	}
 	if share := o.computed(); o.holder == o.entry() && o.known && share < 0.4 {
 		c.fact(2, "journey of one user that is CPU", 100*share, "%", "more, if it computed", byKernel)
@@ -378,6 +380,9 @@ func (o *outside) codes() []string {
 func givenUp(o *outside) []candidate {
 	c := guess("abandoned-work", o.entry(), "the target goes on with work whose clients have gone")
 	half := o.most(o.all, o.entry(), "", "CLOSE_WAIT")
+	if half < 10 && o.late <= 0.3 {
+		return nil
+	}
 	if half >= 10 {
 		c.fact(3, "connections closed by their clients and still held", half, "", "0", byKernel)
 	}

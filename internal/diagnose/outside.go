@@ -20,6 +20,7 @@ type outside struct {
 	cpu     map[string]float64 // cores
 
 	coupling           float64 // rise of a trivial endpoint ÷ rise of the journeys; NaN unknown
+	refusals           float64 // rise of what is refused at once ÷ rise of the journeys, the short-circuit test's; NaN unknown
 	form               string  // of the burst test's staircase; "" unknown
 	servers, low, high float64 // what it waits for; 0 unknown
 
@@ -30,7 +31,7 @@ type outside struct {
 
 // look from outside.
 func (s *sight) outside() *outside {
-	o := &outside{sight: s, in: map[string]float64{}, out: map[string]float64{}, cpu: map[string]float64{}, coupling: math.NaN(), statuses: map[string]float64{}}
+	o := &outside{sight: s, in: map[string]float64{}, out: map[string]float64{}, cpu: map[string]float64{}, coupling: math.NaN(), refusals: math.NaN(), statuses: map[string]float64{}}
 	o.sockets()
 	o.tests()
 	o.failures()
@@ -157,6 +158,11 @@ func (o *outside) tests() {
 	if t, ok := o.test(record.TestBurst, ""); ok {
 		o.form, o.servers, o.low, o.high = t.Words["form"], t.Values["servers"], t.Values["servers_low"], t.Values["servers_high"]
 	}
+	if t, ok := o.test(record.TestShortCircuit, ""); ok && t.Values["load_refused_ms"] > 0 {
+		if rise := t.Values["load_step_ms"] - t.Values["single_ms"]; rise > 0.2*t.Values["single_ms"] {
+			o.refusals = (t.Values["load_refused_ms"] - t.Values["refused_ms"]) / rise
+		}
+	}
 	if t, ok := o.test(record.TestCoupling, ""); ok {
 		if k, ok := t.Values["coupling"]; ok {
 			o.coupling = k
@@ -178,18 +184,30 @@ func (o *outside) tests() {
 	}
 }
 
-// failures are how requests ended that did not succeed.
+// failures are how requests ended that did not succeed, but for those of clients that captest itself made give up.
 func (o *outside) failures() {
-	n, bad, status := 0.0, 0.0, 0.0
-	for _, st := range o.res.Steps {
-		n += float64(st.N)
-		bad += float64(st.N - st.OK)
-		o.refused += float64(st.Errors[record.ErrorStatus.String()])
-		o.late += float64(st.Errors[record.ErrorTimeout.String()])
-		for code, k := range st.Status {
-			if c, err := strconv.Atoi(code); err == nil && c >= 500 {
-				o.statuses[code] += float64(k)
-				status += float64(k)
+	n, bad, status, aborting := 0.0, 0.0, 0.0, false
+	for i := range o.run.Frames {
+		f := &o.run.Frames[i]
+		if f.Trial >= 0 {
+			aborting = f.Phase == "abort"
+		}
+		if aborting {
+			continue
+		}
+		for _, st := range f.Steps {
+			if st == nil {
+				continue
+			}
+			n += float64(st.N)
+			bad += float64(st.N - min(st.N, st.OK))
+			o.refused += float64(st.Errors[record.ErrorStatus.String()])
+			o.late += float64(st.Errors[record.ErrorTimeout.String()])
+			for code, k := range st.Status {
+				if c, err := strconv.Atoi(code); err == nil && c >= 500 {
+					o.statuses[code] += float64(k)
+					status += float64(k)
+				}
 			}
 		}
 	}

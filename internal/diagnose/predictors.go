@@ -12,6 +12,8 @@ import (
 const (
 	sharedFrom = 0.3
 	ownBelow   = 0.05
+	// clearlyEven is the variation of the gaps up to which two servers out of step are not taken for one.
+	clearlyEven = 0.35
 )
 
 // servedAtOnce: the burst test's m is the number of places of the resource that is claimed to limit.
@@ -21,7 +23,7 @@ const (
 //	cpu-bound-hashing          min(hash pool, cores)
 //	pool-too-small, semaphore-too-small, database-pool-starved    its size
 //
-// It decides where the target shows its resources and no other that it has is of that number.
+// It decides where the target shows its resources, and no other of that number is in use most of the time.
 func servedAtOnce(s *sight, c *claim) []prediction {
 	t, ok := s.test(record.TestBurst, "")
 	low, high := 0.7*t.Values["servers_low"], 1.3*t.Values["servers_high"]
@@ -33,13 +35,17 @@ func servedAtOnce(s *sight, c *claim) []prediction {
 		return nil
 	}
 	met := low <= want && want <= high
-	if !met && low/2 <= want && want <= 2*high {
+	form := t.Words["form"]
+	if !met && (low/1.5 <= want && want <= 1.5*high || form == "even" && t.Values["variation"] > clearlyEven) {
 		return nil // near it: neither for nor against
 	}
 	others := slices.ContainsFunc(s.resources, func(r resource) bool {
-		return r.servers > 0 && low <= r.servers && r.servers <= high && (r.where != c.Where || !slices.Contains(own, r.kind))
+		if r.servers < low || r.servers > high || r.where == c.Where && slices.Contains(own, r.kind) {
+			return false
+		}
+		u, ok := r.use(s.loads[0].window)
+		return !ok || u.utilization >= 0.7 // otherwise its own metrics rule it out
 	})
-	form := t.Words["form"]
 	return []prediction{{
 		test: record.TestBurst, what: "answered at a time", measured: t.Values["servers"], expected: fmt.Sprintf("%.3g", want), met: met,
 		decides: c.inside && !others && len(c.Lookalikes) == 0 && (form == "even" || form == "steps"),

@@ -118,7 +118,7 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		x := &experiment{Config: Config{
 			Scenario: &scenarios.Scenario{Name: "ride", Steps: []scenarios.Step{{Name: "work"}}},
 			Target:   &targets.Target{Name: "stub", Entry: "main", Services: []targets.Service{service}},
-			Engine: c, Prober: c, Asker: c.asker, Recorder: rec, Folder: folder, Clock: clock, Control: &Control{}, Effort: Quick,
+			Engine:   c, Prober: c, Asker: c.asker, Recorder: rec, Folder: folder, Clock: clock, Control: &Control{}, Effort: Quick,
 			Observer: observe.New(observe.Config{Clock: clock}), Fixed: fixed, NoBrake: noBrake,
 			Latest: func(string) (record.Scrape, bool) { return record.Scrape{}, false },
 		}, pace: paces[Quick], care: recoveryOf(Quick)}

@@ -19,7 +19,7 @@ const (
 	burstRepeats  = 5
 	burstSingles  = 6
 	testPause     = 100 * time.Millisecond // between loads of a test
-	burstBudget   = 9 * time.Second // for the bursts together, as far as the search can tell
+	burstBudget   = 9 * time.Second        // for the bursts together, as far as the search can tell
 )
 
 // burstTest releases requests at once on a target at rest, each on a connection that is open already, and sees how their answers

@@ -13,7 +13,7 @@ import (
 // Sizes of the connections test.
 const (
 	connectionsLength = 3 * time.Second
-	connectionsFewest = 12   // answers of each kind
+	connectionsFewest = 6    // answers of each kind
 	connectionsMost   = 5000 // fresh connections: each leaves a port of ours waiting for a minute
 )
 

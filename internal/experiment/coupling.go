@@ -22,7 +22,7 @@ const (
 	couplingMeasured = 5 * time.Second
 	couplingIdle     = 3 * time.Second
 	couplingProbes   = 10.0 // a second
-	couplingFewest   = 12   // answers of the load, for a mean
+	couplingFewest   = 8    // answers of the load, for a mean
 	couplingRise     = 0.1  // of the load's time alone, below which there is nothing to compare with
 )
 

@@ -79,7 +79,7 @@ type experiment struct {
 	overloadMs float64 // mean response time under the patient overload
 	triggers   []record.Trigger
 
-	aloneMs    []float64 // the first step alone, as the burst test met it
+	aloneMs []float64 // the first step alone, as the burst test met it
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms

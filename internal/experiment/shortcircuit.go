@@ -47,7 +47,9 @@ func (x *experiment) shortCircuitTest(ctx context.Context) (record.Test, error) 
 	var wg sync.WaitGroup
 	var crowd drive.CrowdSums
 	var crowdErr error
-	wg.Go(func() { crowd, crowdErr = x.Asker.Crowd(ctx, users, drive.KeptConnections, shortLoaded, math.MaxUint64) })
+	wg.Go(func() {
+		crowd, crowdErr = x.Asker.Crowd(ctx, users, drive.KeptConnections, shortLoaded, math.MaxUint64)
+	})
 	loaded, _, err := x.refusals(ctx, 3*shortAsked, shortLoaded)
 	wg.Wait()
 	if err != nil || crowdErr != nil {
