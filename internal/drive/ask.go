@@ -65,13 +65,16 @@ func (p *Prober) Burst(ctx context.Context, n int, path string, timeout time.Dur
 	}
 	wg.Wait()
 	for i := range ready {
-		if err := ready[i].err(); err != nil {
-			return nil, err
+		if ready[i].fatal != nil {
+			return nil, ready[i].fatal
 		}
 	}
-	out := make([]result, n)
+	out := ready // a user whose setup failed has had its answer
 	release := make(chan struct{})
 	for i, u := range users {
+		if ready[i].failed() {
+			continue
+		}
 		wg.Go(func() {
 			<-release
 			out[i] = u.send(ctx, s, min(timeout, s.timeout), -1, nil)
@@ -88,14 +91,6 @@ func (p *Prober) Burst(ctx context.Context, n int, path string, timeout time.Dur
 		answers = append(answers, asked(&out[i], at))
 	}
 	return answers, context.Cause(ctx)
-}
-
-// err is why a request could not be sent, or nil.
-func (r *result) err() error {
-	if r.fatal == nil && r.failed() {
-		return errors.New("setup: " + r.sample.Error.String())
-	}
-	return r.fatal
 }
 
 // opener is a GET of a path at the first step's service.
@@ -122,14 +117,13 @@ func (p *Prober) Empty(ctx context.Context, timeout time.Duration) (answer Asked
 	k := p.keeper(keptKey{"empty", from.Service})
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := k.user.prepare(ctx)
-	if err := out.err(); err != nil {
-		return Asked{}, true, err
+	if out := k.user.prepare(ctx); out.failed() {
+		return asked(&out, out.sample.Started), true, out.fatal
 	}
 	if err := k.user.begin(); err != nil {
 		return Asked{}, true, err
 	}
-	out = k.user.send(ctx, &s, min(choose(timeout, s.timeout), s.timeout), -1, nil)
+	out := k.user.send(ctx, &s, min(choose(timeout, s.timeout), s.timeout), -1, nil)
 	if out.fatal != nil {
 		return Asked{}, true, out.fatal
 	}
@@ -159,7 +153,7 @@ type CrowdSums struct {
 const mostDials = 500
 
 // Crowd is a small closed load of the first step: users who ask again as soon as they have been answered, for so long or until most
-// requests have been sent, whichever is first. It is a test's load: no recorder counts it, so it must be one the target carries.
+// requests have been sent, whichever is first; a request may take ten seconds more. It is a test's load: no recorder counts it, so it must be one the target carries.
 func (p *Prober) Crowd(ctx context.Context, users int, how Sharing, length time.Duration, most uint64) (CrowdSums, error) {
 	s := &p.sender.script.steps[0]
 	sums := CrowdSums{Statuses: map[int]uint64{}}
@@ -179,7 +173,13 @@ func (p *Prober) Crowd(ctx context.Context, users int, how Sharing, length time.
 		wg.Go(func() {
 			defer u.rest()
 			out := u.prepare(ctx)
-			err := out.err()
+			err := out.fatal
+			if err == nil && out.failed() {
+				mu.Lock()
+				sums.Failed++
+				mu.Unlock()
+				return
+			}
 			for err == nil && ctx.Err() == nil && time.Since(began) < length && claimed.Add(1) <= most {
 				if how == FreshConnections {
 					u.rest()
@@ -187,7 +187,7 @@ func (p *Prober) Crowd(ctx context.Context, users int, how Sharing, length time.
 				if err = u.begin(); err != nil {
 					break
 				}
-				out := u.send(ctx, s, s.timeout, -1, nil)
+				out := u.send(ctx, s, min(s.timeout, length+10*time.Second), -1, nil)
 				err = out.fatal
 				a := asked(&out, out.sample.Started)
 				mu.Lock()

@@ -26,7 +26,7 @@ type crowded struct {
 	noHealth bool
 	change   func(x *experiment)                            // before it runs; nil: nothing
 	plan     func(x *experiment, ctx context.Context) error // instead of the whole; nil: the whole
-	asker    Asker // nil: no tests
+	asker    Asker                                          // nil: no tests
 	noTests  []string
 	json     bool // its step has a body
 

@@ -32,6 +32,7 @@ func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 		out.Skipped = fmt.Sprintf("a burst of %d would take about %.0f s", burstFewest, each)
 		return out, nil
 	}
+	x.testSent = true
 	timeout := seconds(3*each) + 5*time.Second
 	var alone []float64
 	for range burstSingles {

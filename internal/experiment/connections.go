@@ -27,6 +27,7 @@ func (x *experiment) connectionsTest(ctx context.Context) (record.Test, error) {
 		out.Skipped = fmt.Sprintf("at %.2g/s too few requests come in %.0f s", best, connectionsLength.Seconds())
 		return out, nil
 	}
+	x.testSent = true
 	users := x.kneeUsers(1)
 	sums := map[drive.Sharing]drive.CrowdSums{}
 	modes := []drive.Sharing{drive.KeptConnections, drive.FreshConnections}

@@ -37,6 +37,7 @@ func (x *experiment) couplingTest(ctx context.Context) (record.Test, error) {
 		return out, nil
 	}
 	random := rand.New(rand.NewPCG(x.Seed, 2))
+	x.testSent = true
 	idle, _ := x.poisson(ctx, random, service, path, couplingIdle)
 	if err := context.Cause(ctx); err != nil {
 		return out, err

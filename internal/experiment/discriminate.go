@@ -38,8 +38,9 @@ func (x *experiment) askingTests() []test {
 			if wounded {
 				return record.Test{Skipped: "the target did not come to rest after the test before"}, nil
 			}
+			x.testSent = false
 			out, err := run(ctx)
-			if err == nil && ctx.Err() == nil {
+			if err == nil && ctx.Err() == nil && x.testSent {
 				wounded = x.drain(ctx) == search.Wounded
 			}
 			return out, err

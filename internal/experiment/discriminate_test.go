@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 )
@@ -65,11 +67,25 @@ func (a *asking) Crowd(ctx context.Context, users int, how drive.Sharing, length
 
 func (a *asking) Multiplexes() bool { return a.multiple }
 
-// tested runs the capacity plan with tests and gives what they measured.
+// tested makes the tests on a target that was found to carry 80 requests a second, with eight users, and gives what they measured.
 func tested(t *testing.T, a *asking, change func(*crowded)) (map[string]record.Test, *record.Result) {
 	t.Helper()
 	c := &crowded{outcome: func(int, int) record.Sample { return record.Sample{Flags: record.Reused} }, asker: a}
 	a.c = c
+	c.plan = func(_ *experiment, ctx context.Context) error {
+		level := func(phase string, users int) search.Trial {
+			n := float64(10 * users * 10)
+			return search.Trial{
+				Action: search.Action{Kind: search.Closed, Phase: phase, Users: users}, Verdict: search.Verdict{Outcome: search.Pass},
+				Window: search.Window{Seconds: 10, Completed: n, OK: n, MeanMs: crowdedMs},
+			}
+		}
+		c.x.found = []search.Trial{level(search.PhaseBaseline, 1), level(search.PhaseRamp, 8)}
+		if err := c.x.quietBaseline(ctx); err != nil {
+			return err
+		}
+		return c.x.discriminate(ctx, c.x.quietTests())
+	}
 	if change != nil {
 		change(c)
 	}
@@ -94,7 +110,7 @@ func TestTestsMeasureAKnownTarget(t *testing.T) {
 	got, res := tested(t, a, func(c *crowded) { c.json = true })
 	for name, want := range map[string]map[string]float64{
 		record.TestBurst:        {"requests": 16, "bursts": 5, "single_ms": 100, "servers": 8, "slope_ms": 12.5, "service_ms": 100, "failed_percent": 0},
-		record.TestCoupling:     {"load_per_second": 0.9 * *res.Capacity.MaxPerSecond, "trivial_idle_ms": 1, "trivial_load_ms": 1, "probes_lost": 0},
+		record.TestCoupling:     {"load_per_second": 72, "trivial_idle_ms": 1, "trivial_load_ms": 1, "probes_lost": 0},
 		record.TestShortCircuit: {"refused_ms": 20, "single_ms": 100, "behind_percent": 80, "load_refused_ms": 20},
 		record.TestConnections:  {"kept_ms": 100, "fresh_ms": 150, "time_ratio": 1.5, "goodput_ratio": 20.0 / 30, "dial_ms": 50},
 	} {
@@ -115,14 +131,27 @@ func TestTestsMeasureAKnownTarget(t *testing.T) {
 		t.Errorf("%v/s on one connection, want the %v/s of kept ones", v["shared_per_second"], v["kept_per_second"])
 	}
 	for _, l := range res.Capacity.LatencyAt {
-		if l.Users == 0 {
-			t.Errorf("a load of a test is among the levels: %+v", l)
+		t.Errorf("a load of a test is among the levels: %+v", l)
+	}
+}
+
+// TestTestsComeBetweenSearchAndOverload: when the target is known to be well.
+func TestTestsComeBetweenSearchAndOverload(t *testing.T) {
+	t.Parallel()
+	var phases []string
+	c := &crowded{outcome: func(int, int) record.Sample { return record.Sample{Flags: record.Reused} }, asker: &asking{servers: 8}}
+	run, _ := ride(t, c, nil, false)
+	for _, e := range run.Events {
+		var p struct {
+			Phase string `json:"phase"`
+		}
+		if (e.Kind == record.EventPhase || e.Kind == record.EventTrialStart) && json.Unmarshal(e.Data, &p) == nil && p.Phase != "" {
+			phases = append(phases, p.Phase)
 		}
 	}
-	held := slices.IndexFunc(res.Trials, func(x record.Trial) bool { return x.Phase == PhaseTests })
-	over := slices.IndexFunc(res.Trials, func(x record.Trial) bool { return x.Phase == "overload" })
-	if held < 0 || over < held {
-		t.Errorf("the tests' load is trial %d and the overload %d: tests come first", held, over)
+	ramp, tests, over := slices.Index(phases, "baseline"), slices.Index(phases, PhaseTests), slices.Index(phases, "overload")
+	if ramp < 0 || tests < ramp || over < tests {
+		t.Errorf("phases %q", phases)
 	}
 }
 

@@ -81,6 +81,8 @@ type experiment struct {
 
 	aloneMs []float64 // the first step alone, as the burst test met it
 
+	testSent bool // the test in progress has asked the target for something
+
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
 	portsTold     bool     // a warning of ports has been given

@@ -30,6 +30,7 @@ func (x *experiment) shortCircuitTest(ctx context.Context) (record.Test, error) 
 		out.Skipped = "the step sends no JSON object that could be left empty"
 		return out, nil
 	}
+	x.testSent = true
 	ms, why, err := x.refusals(ctx, shortAsked, 0)
 	switch {
 	case err != nil:
