@@ -23,7 +23,10 @@ func backlog(s *sight) []claim {
 			}
 		}
 		queue = math.Max(queue, s.queued(s.all, name))
-		if queue < 1 || limit > 0 && queue < limit || limit == 0 && (drops < 1 || queue < 8) || limit > 0 && full < 2 && drops < 1 {
+		if limit == 0 && n == 0 && s.longQueues(s.all, name) < 2 {
+			continue // once, at the instant a load begins, any queue is long; and drops are counted for the whole machine
+		}
+		if queue < 1 || limit > 0 && queue < limit || limit == 0 && (drops < 1 || queue < longQueue) || limit > 0 && full < 2 && drops < 1 {
 			continue
 		}
 		c := claimOf("accept-backlog", name)
@@ -51,6 +54,20 @@ func backlog(s *sight) []claim {
 		out = append(out, c)
 	}
 	return out
+}
+
+// longQueue is one that is not emptied at once, where its limit is not known.
+const longQueue = 8
+
+// longQueues counts the kernel's readings of such a queue.
+func (s *sight) longQueues(w window, name string) int {
+	n := 0
+	for _, p := range s.processes(w, name) {
+		if p.AcceptQueue != nil && *p.AcceptQueue >= longQueue {
+			n++
+		}
+	}
+	return n
 }
 
 // listenDrops is by how much the kernel's count of dropped connections grew under load.

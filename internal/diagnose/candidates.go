@@ -259,26 +259,20 @@ func lostConnections(o *outside) []candidate {
 // overfull finds services with more connections to another than they have requests.
 func (o *outside) overfull(cause string, weigh func(c *candidate, grew bool)) []candidate {
 	var out []candidate
-	heaviest := o.loads[len(o.loads)-1]
 	for _, from := range o.path {
 		for _, to := range o.path {
-			n := math.Max(o.most(o.load.window, from, to, "ESTABLISHED"), o.most(heaviest.window, from, to, "ESTABLISHED"))
+			n := 0.0
+			for _, l := range o.loads {
+				n = math.Max(n, o.most(l.window, from, to, "ESTABLISHED"))
+			}
 			in := o.most(o.all, from, "", "ESTABLISHED")
 			if n < 1.5*in+3 {
 				continue
 			}
-			first, last := math.Inf(1), 0.0
-			for _, l := range o.loads {
-				if m := o.most(l.window, from, to, "ESTABLISHED"); m > 0 {
-					first, last = math.Min(first, m), math.Max(last, m)
-				}
-			}
-			before := o.most(window{index: o.index, to: o.loads[0].from}, from, to, "ESTABLISHED")
-			first = math.Min(first, math.Max(before, 1))
 			c := guess(cause, from, "%s has %.0f connections to %s and never more than %.0f requests", from, n, to, in)
 			c.to = to
 			c.fact(1, "connections from "+from+" to "+to, n, "", fmt.Sprintf("at most %.0f", in), byKernel)
-			weigh(&c, last > 3*in+20)
+			weigh(&c, n > 3*in+20) // far more than were ever wanted at a time: they are not used again
 			out = append(out, c)
 		}
 	}

@@ -133,3 +133,25 @@ func TestUnboundedFurthestOn(t *testing.T) {
 		}
 	}
 }
+
+// TestOneLongQueue: an accept queue that the kernel shows to be long once, as when a load begins, is nothing; one that stays long, while
+// connections are dropped, is.
+func TestOneLongQueue(t *testing.T) {
+	t.Parallel()
+	play := func(long int) scene {
+		s := flatAt(5)
+		s.change = func(run *record.Run, _ *record.Result) {
+			for i := range run.Frames {
+				at, drops, queue := run.Frames[i].OffsetS, float64(i), 0.0
+				if at >= 36 && at < 36+float64(long) {
+					queue = 29
+				}
+				run.Hosts = append(run.Hosts, record.HostReading{OffsetS: at, ListenOverflows: &drops})
+				run.Procs = append(run.Procs, record.ProcessReading{OffsetS: at, Service: "app", PIDs: []int{1}, AcceptQueue: &queue})
+			}
+		}
+		return s
+	}
+	check(t, play(1), "unknown@ C1 slow-because")
+	check(t, play(5), "accept-backlog@app C2 slow-because")
+}
