@@ -95,6 +95,8 @@ func coupledLoop(o *outside) []candidate {
 	switch {
 	case o.form == "even":
 		c.fact(1, "answered at a time", 1, "", "1", "test burst")
+	case o.form == "shared" && o.servers < 1.5: // each answer takes several turns on the loop, and the turns of all are mixed
+		c.fact(0.5, "answers to a burst came late and together, of servers", o.servers, "", "1", "test burst")
 	case o.form != "" && o.form != "unclear":
 		c.points--
 	}

@@ -103,8 +103,11 @@ func EstimateStaircase(alone []float64, bursts [][]float64) (Staircase, error) {
 		return out, nil
 	case first >= sharedFirst && out.First >= sharedSpan*out.Last:
 		// n requests of S seconds each, shared by m servers, are done at n·S/m.
-		out.Form = Shared
-		out.Slope = around(of(func(b *burst) float64 { return b.at[len(b.at)-1] / n }))
+		slope := around(of(func(b *burst) float64 { return b.at[len(b.at)-1] / n }))
+		if slope.Low <= 0 || slope.High > 3*slope.Low {
+			return out, nil // bursts differ too much to count servers
+		}
+		out.Form, out.Slope = Shared, slope
 		out.Service = single
 		out.Servers = Interval{single / out.Slope.High, single / out.Slope.Value, single / out.Slope.Low}
 		return out, nil
@@ -112,7 +115,7 @@ func EstimateStaircase(alone []float64, bursts [][]float64) (Staircase, error) {
 		return out, nil
 	}
 	out.Slope = around(of(func(b *burst) float64 { return b.slope }))
-	if out.Slope.Low <= 0 {
+	if out.Slope.Low <= 0 || out.Slope.High > 3*out.Slope.Low {
 		out.Slope = Interval{}
 		return out, nil
 	}

@@ -114,3 +114,27 @@ func TestStaircaseOfKnownStations(t *testing.T) {
 		}
 	}
 }
+
+// TestStaircaseOfUnevenBursts: bursts that differ by several times say nothing of servers, and never less than none.
+func TestStaircaseOfUnevenBursts(t *testing.T) {
+	t.Parallel()
+	alone := []float64{1.5, 1.7, 1.6, 1.8, 1.6}
+	for _, bursts := range [][][]float64{
+		{{8, 8.1, 8.2, 8.3, 8.4, 8.5, 8.6, 8.7}, {3, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.7}},
+		{{1.6, 2, 3, 4, 5, 6, 7, 8}, {1.6, 5, 10, 15, 20, 25, 30, 35}},
+	} {
+		got, err := EstimateStaircase(alone, bursts)
+		if err != nil || got.Form != Unclear || got.Servers != (Interval{}) || got.Slope != (Interval{}) {
+			t.Errorf("%+v %v, want unclear", got, err)
+		}
+	}
+	if _, err := EstimateStaircase(alone, [][]float64{{1, 2, 3, 4, 5, 6, 7, 8}}); err == nil {
+		t.Error("one burst is enough")
+	}
+	if _, err := EstimateStaircase(alone[:2], [][]float64{{1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 3, 4, 5, 6, 7, 8}}); err == nil {
+		t.Error("two single answers are enough")
+	}
+	if _, err := EstimateStaircase([]float64{1, math.NaN(), 1}, [][]float64{{1, 2, 3, 4, 5, 6, 7, math.Inf(1)}, {1, 2, 3, 4, 5, 6, 7, 8}}); err == nil {
+		t.Error("an answer that never came is a time")
+	}
+}
