@@ -128,6 +128,8 @@ func computing(o *outside) []candidate {
 		switch share := o.computed(); {
 		case used >= 0.8 && (where == o.holder || o.holder == ""):
 			c.fact(2, "CPU of "+where, used, "cores", "", byKernel)
+		case used >= 0.3 && where == o.holder && o.crowded():
+			c.fact(1.5, "CPU of "+where+" beside other work that takes the rest", used, "cores", "", byKernel)
 		case used >= 0.3 && share > 0.35:
 			c.fact(1, "journey of one user that is CPU", 100*share, "%", "", byKernel)
 		case used < 0.2:

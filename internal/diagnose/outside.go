@@ -256,5 +256,12 @@ func (o *outside) computed() float64 {
 	return sum / o.load.trial.GoodputPerSecond / (*o.lone.trial.Latency.MeanMs / 1000)
 }
 
+// crowded says whether all cores of the machine were taken, by whomever, so that what computes gets less than it would.
+func (o *outside) crowded() bool {
+	all, ok := o.machine(o.load.window)
+	n, known := o.cores()
+	return ok && known && all > 0.95*n
+}
+
 // failing says whether more than a few requests did not succeed.
 func (s *sight) failing() bool { return s.outside().failed >= 0.05 }
