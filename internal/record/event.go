@@ -79,7 +79,7 @@ const (
 
 // Tests are all names of tests, in the order they are made in.
 func Tests() []string {
-	return []string{TestBurst, TestCoupling, TestShortCircuit, TestConnections, TestElasticity, TestKnob}
+	return []string{TestBurst, TestCoupling, TestShortCircuit, TestConnections, TestTiers, TestElasticity, TestKnob}
 }
 
 // Load is a closed (Users) or an open (RatePerSecond) load.
