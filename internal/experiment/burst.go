@@ -22,12 +22,19 @@ const (
 	burstBudget   = 9 * time.Second        // for the bursts together, as far as the search can tell
 )
 
+// unsized is why a test is not made whose size is taken from what the search has found.
+const unsized = "no load of the search counts, so that nothing says how much the target carries"
+
 // burstTest releases requests at once on a target at rest, each on a connection that is open already, and sees how their answers
 // come: in single file, in groups, late and all together, or as if each were alone. Source: measurement 5.2, T1.
 func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 	service, path := x.trivial()
 	out := record.Test{Where: service, Words: map[string]string{"step": x.Scenario.Steps[0].Name}}
 	n, repeats, each := burstSize(x.base.MedianMs/1000, search.Best(x.found))
+	if search.Best(x.found) <= 0 {
+		out.Skipped = unsized
+		return out, nil
+	}
 	if repeats < 2 {
 		out.Skipped = fmt.Sprintf("a burst of %d would take about %.0f s", burstFewest, each)
 		return out, nil

@@ -23,6 +23,10 @@ func (x *experiment) connectionsTest(ctx context.Context) (record.Test, error) {
 	s, _ := x.Target.Find(x.Scenario.Steps[0].Service)
 	out := record.Test{Where: s.Name, Words: map[string]string{"step": x.Scenario.Steps[0].Name}}
 	best := search.Best(x.found)
+	if best <= 0 {
+		out.Skipped = unsized
+		return out, nil
+	}
 	if best*connectionsLength.Seconds() < connectionsFewest {
 		out.Skipped = fmt.Sprintf("at %.2g/s too few requests come in %.0f s", best, connectionsLength.Seconds())
 		return out, nil

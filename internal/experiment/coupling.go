@@ -32,6 +32,10 @@ func (x *experiment) couplingTest(ctx context.Context) (record.Test, error) {
 	service, path := x.trivial()
 	out := record.Test{Where: service, Words: map[string]string{"path": path, "step": x.Scenario.Steps[0].Name}}
 	rate := couplingShare * search.Best(x.found)
+	if rate <= 0 {
+		out.Skipped = unsized
+		return out, nil
+	}
 	if rate*couplingMeasured.Seconds() < couplingFewest {
 		out.Skipped = fmt.Sprintf("at %.2g/s too few requests come in %.0f s", rate, couplingMeasured.Seconds())
 		return out, nil
