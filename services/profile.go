@@ -177,6 +177,21 @@ func (t *table) resolve(service, profile string, set map[string]string) (setting
 	return s, nil
 }
 
+// Setting is what a knob of one service stands at under a profile and the knobs set on top of it; false when the service has no
+// such knob, or the settings do not pass CheckKnobs.
+func Setting(service, profile string, set map[string]string, knob string) (value string, ok bool) {
+	t, err := readTable(profilesFile)
+	if err != nil {
+		return "", false
+	}
+	s, err := t.resolve(service, profile, set)
+	if err != nil {
+		return "", false
+	}
+	value, ok = s[knob]
+	return value, ok
+}
+
 // KnobHelp is the table for people: each knob with its services, allowed values, meaning and value in each profile.
 func KnobHelp() string {
 	t, err := readTable(profilesFile)

@@ -49,7 +49,7 @@ owner: "Ann <ann@example.org>"
 entry: user
 overload_users: 20
 services:
-  user:      {url: "http://127.0.0.1:8001/", health: /health, metrics: /metrics, restart: "./restart-user.sh"}
+  user:      {url: "http://127.0.0.1:8001/", health: /health, metrics: /metrics, restart: "./restart-user.sh", knobs: {hash_cost: {value: 12, command: "./set.sh hash_cost {{value}}"}, pool.kill-bill: {value: "20", command: "./set.sh pool {{value}}"}}}
   billing:   {url: "https://Staging.Example/api/v1/"}
   kill-bill: {url: '{{env "KB_URL" "http://127.0.0.1:8080"}}', kind: kill-bill, metrics: /1.0/metrics}
 roles: {pool.in_use: acme_pool_used, pool.max: acme_pool_size}
@@ -71,7 +71,9 @@ func TestLoadFile(t *testing.T) {
 		},
 		AllowNames: []string{"staging.example"},
 		Services: []Service{
-			{Name: "user", URL: "http://127.0.0.1:8001", Health: "/health", Metrics: "/metrics", Restart: "./restart-user.sh"},
+			{Name: "user", URL: "http://127.0.0.1:8001", Health: "/health", Metrics: "/metrics", Restart: "./restart-user.sh", Knobs: []Knob{
+				{Name: "hash_cost", Value: "12", Command: "./set.sh hash_cost {{value}}"}, {Name: "pool.kill-bill", Value: "20", Command: "./set.sh pool {{value}}"},
+			}},
 			{Name: "billing", URL: "https://staging.example/api/v1"},
 			{Name: "kill-bill", URL: "http://127.0.0.1:8080", Kind: "kill-bill", Metrics: "/1.0/metrics"},
 		},
@@ -185,6 +187,13 @@ func TestMistakes(t *testing.T) {
 		{"health", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', health: health}}\n", `2:51: health is a path and must start with "/"`},
 		{"metrics", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', metrics: '/a b'}}\n", "2:52: a path has no spaces, control characters or #; percent-encode them"},
 		{"restart", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', restart: ' '}}\n", "2:52: name the command that restarts the service"},
+		{"knob", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {worker: {value: 1, command: 'x {{value}}'}}}}\n", `2:51: unknown knob "worker" (did you mean "workers"?)`},
+		{"knob of no downstream", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {pool.: {value: 1, command: 'x {{value}}'}}}}\n", "2:51: name the downstream after the dot"},
+		{"knob without value", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {workers: {command: 'x {{value}}'}}}}\n", `2:60: field "value" is missing`},
+		{"knob without command", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {workers: {value: 1}}}}\n", `2:60: field "command" is missing`},
+		{"knob that forgets its value", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {workers: {value: 1, command: ./set.sh}}}}\n", "2:80: the command does not say where the value goes: write {{value}} where it stands"},
+		{"knob that is a command", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {workers: {value: '1; rm', command: 'x {{value}}'}}}}\n", `2:68: "1; rm" is no value to change: letters, digits, and . _ + - only, such as 4 or 200ms`},
+		{"knob with more", "name: x\nservices: {a: {url: 'http://127.0.0.1:1', knobs: {workers: {value: 1, command: 'x {{value}}', unit: s}}}}\n", `2:95: unknown field "unit"`},
 		{"no entry", "name: x\nservices: {a: {url: 'http://127.0.0.1:1'}, b: {url: 'http://127.0.0.1:2'}}\n", `1:1: field "entry" is missing: which of the services a step goes to that names none`},
 		{"unknown entry", local + "entry: b\n", `3:8: unknown service "b"; there is a`},
 		{"allow", local + "allow: [10.0.0]\n", "3:9: 10.0.0: not an address and not a host name"},

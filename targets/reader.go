@@ -228,7 +228,10 @@ func readService(m *yamlfile.Map, s *Service, bundled bool, getenv func(string) 
 			v.Errorf("name the command that restarts the service")
 		}
 	}
-	for _, field := range []string{"kind", "health", "metrics", "restart"} {
+	if v, ok := m.Get("knobs"); ok && !bundled {
+		s.Knobs = readKnobs(v)
+	}
+	for _, field := range []string{"kind", "health", "metrics", "restart", "knobs"} {
 		if bundled && m.Has(field) {
 			m.Key(field).Errorf("captest knows this of the bundled services itself")
 		}

@@ -23,6 +23,7 @@ func JSONSchema() ([]byte, error) {
 		property{"health", text("Path of the health check.", pathPattern)},
 		property{"metrics", text("Path of the metrics.", pathPattern)},
 		property{"restart", text("Shell command that restarts the service.", "")},
+		property{"knobs", knobs()},
 	)
 	allow := text("Address, prefix or name that load may reach; loopback always may be.", "")
 	one, zero, most := 1, 0.0, float64(overloadUsersMax)
@@ -73,6 +74,19 @@ func object(description string, required []string, list ...property) *jsonschema
 
 func text(description, pattern string) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Description: description, Pattern: pattern}
+}
+
+// knobs lets a file say how a service's settings are changed.
+func knobs() *jsonschema.Schema {
+	knob := object("A setting and how it is changed.", []string{"value", "command"},
+		property{"value", &jsonschema.Schema{Types: []string{"string", "number"}, Description: "What it stands at now, such as 4, 12 or 200ms."}},
+		property{"command", text("Shell command that sets it and leaves the service serving with it; {{value}} stands for the new value.", `\{\{value\}\}`)},
+	)
+	return &jsonschema.Schema{
+		Type: "object", AdditionalProperties: knob,
+		PropertyNames: &jsonschema.Schema{Pattern: `^(workers|hash|hash_cost|hash_pool|db_pool|slots|lock|time|client|(pool|semaphore)\.[A-Za-z_][A-Za-z0-9_-]*)$`},
+		Description:   "Settings that captest may change to prove a finding, as captest diagnose --what-if names them, without the service.",
+	}
 }
 
 // roles lets a file say what its own metrics stand for.

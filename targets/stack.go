@@ -54,6 +54,7 @@ type member struct {
 	log     *serviceLog
 	url     string
 	process *process
+	set     map[string]string // knobs of this service alone, on top of the stack's; nil: none
 }
 
 // StartStack starts the services one after the other, each when those it calls are ready. When one does not come up, or ctx
@@ -132,7 +133,7 @@ func (s *Stack) launch(ctx context.Context, m *member, begun, ready string) erro
 		Service:    m.name,
 		Listen:     m.listen,
 		Profile:    s.config.Profile,
-		Set:        s.config.Set,
+		Set:        s.settings(m),
 		Dir:        s.config.Dir,
 		Store:      s.config.Store,
 		Downstream: s.downstream(m.name),
@@ -191,6 +192,19 @@ func (s *Stack) launch(ctx context.Context, m *member, begun, ready string) erro
 	s.mu.Unlock()
 	s.tell(m.name, ready, p.pid(), at)
 	return nil
+}
+
+// settings are the knobs a service is started with.
+func (s *Stack) settings(m *member) map[string]string {
+	if len(m.set) == 0 {
+		return s.config.Set
+	}
+	all := map[string]string{}
+	maps.Copy(all, s.config.Set)
+	for knob, value := range m.set {
+		all[m.name+"."+knob] = value
+	}
+	return all
 }
 
 func (s *Stack) downstream(service string) map[string]string {

@@ -4,14 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/captest/captest/services"
 )
 
 // Restart replaces the process of a service, running or dead, by a new one at the same address and returns when that is
 // ready. The old one gets SIGTERM and, when it is still there after the stop time-out, SIGKILL. When the new one does not
 // come up, the error is a *StackError, the service stays down, and Restart may be tried again.
 func (s *Stack) Restart(ctx context.Context, service string) error {
+	return s.restart(ctx, service, nil)
+}
+
+// RestartWith restarts a service as Restart does, with knobs of its own on top of the stack's, by their names without the
+// service; an empty set takes them away again. They hold, through any Restart, until the next RestartWith.
+func (s *Stack) RestartWith(ctx context.Context, service string, set map[string]string) error {
+	if !slices.Contains(s.order, service) {
+		return fmt.Errorf("bundled services: restart %q: not one of those running (%s)", service, strings.Join(s.order, ", "))
+	}
+	if err := services.CheckKnobs(s.config.Profile, s.settings(&member{name: service, set: set})); err != nil {
+		return err
+	}
+	return s.restart(ctx, service, func(m *member) { m.set = maps.Clone(set) })
+}
+
+func (s *Stack) restart(ctx context.Context, service string, change func(*member)) error {
 	if !slices.Contains(s.order, service) {
 		return fmt.Errorf("bundled services: restart %q: not one of those running (%s)", service, strings.Join(s.order, ", "))
 	}
@@ -32,6 +51,9 @@ func (s *Stack) Restart(ctx context.Context, service string) error {
 	m := s.members[service]
 	if err := m.process.stop(ctx, s.config.StopTimeout); err != nil {
 		return err
+	}
+	if change != nil {
+		change(m)
 	}
 	return s.launch(ctx, m, "", "restarted")
 }

@@ -50,6 +50,39 @@ func TestRestartKeepsTheAddress(t *testing.T) {
 	}
 }
 
+func TestRestartWithHoldsUntilTheNext(t *testing.T) {
+	t.Parallel()
+	c, _ := fakes(t)
+	c.Only = []string{"billing"}
+	s := mustStart(t, c)
+	at, before := urlOf(t, s, "kill-bill"), ask(t, urlOf(t, s, "kill-bill")).Options.Set
+	set := map[string]string{"slots": "3"}
+	if err := s.RestartWith(t.Context(), "kill-bill", set); err != nil {
+		t.Fatal(err)
+	}
+	set["slots"] = "4" // the caller's own again
+	for _, when := range []string{"changed", "restarted"} {
+		if got := ask(t, at).Options.Set; got["kill-bill.slots"] != "3" || len(got) != len(before)+1 {
+			t.Errorf("%s: runs with %v, want the stack's %v and three slots", when, got, before)
+		}
+		if err := s.Restart(t.Context(), "kill-bill"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Restart(t.Context(), "billing"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, urlOf(t, s, "billing")).Options.Set; len(got) != len(before) {
+		t.Errorf("billing runs with %v, which is another's", got)
+	}
+	if err := s.RestartWith(t.Context(), "kill-bill", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, at).Options.Set; len(got) != len(before) {
+		t.Errorf("put back, it runs with %v, want %v", got, before)
+	}
+}
+
 func TestRestartReplacesTheDead(t *testing.T) {
 	t.Parallel()
 	c, seen := fakes(t)
@@ -123,6 +156,12 @@ func TestRestartRefusals(t *testing.T) {
 	c, _ := fakes(t)
 	c.Only = []string{"kill-bill"}
 	s := mustStart(t, c)
+	if err := s.RestartWith(t.Context(), "user", nil); err == nil || !strings.Contains(err.Error(), `"user": not one of those running (kill-bill)`) {
+		t.Errorf("error is %v", err)
+	}
+	if err := s.RestartWith(t.Context(), "kill-bill", map[string]string{"slots": "none"}); err == nil || !strings.Contains(err.Error(), "kill-bill.slots=none") {
+		t.Errorf("error is %v", err)
+	}
 	if err := s.Restart(t.Context(), "user"); err == nil || !strings.Contains(err.Error(), `"user": not one of those running (kill-bill)`) {
 		t.Errorf("error is %v", err)
 	}

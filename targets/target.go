@@ -34,6 +34,27 @@ type Service struct {
 	Health  string // path, "" for none
 	Metrics string // path, "" for none
 	Restart string // shell command that restarts it, "" for none
+	Knobs   []Knob // settings that a command can change, in file order
+}
+
+// Knob is a setting of a service that captest may change for a test, by a command that leaves the service serving with it.
+type Knob struct {
+	Name    string // as `captest diagnose --what-if` names it, without its service: workers, pool.kill-bill, time
+	Value   string // what it stands at
+	Command string // shell command; KnobValue in it stands for the new value
+}
+
+// KnobValue stands in a knob's command for the value to set.
+const KnobValue = "{{value}}"
+
+// Knob gives a setting of the service.
+func (s *Service) Knob(name string) (Knob, bool) {
+	for _, k := range s.Knobs {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Knob{}, false
 }
 
 // Find gives the service by name ("" is the entry) and whether it exists.
