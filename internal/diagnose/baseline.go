@@ -16,6 +16,7 @@ func compare(run *record.Run, res *record.Result) {
 	// Notes and claims come from the file; measured values from this run only.
 	b.Measured, b.Ratio, b.CallerMs, b.CalleeMs = record.BaselineFigure{}, nil, nil, nil
 	straightAt(b, testsOf(run))
+	run, res = untested(run, res)
 	best := bestTrial(res.Trials)
 	if best == nil {
 		return

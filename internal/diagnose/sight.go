@@ -32,6 +32,7 @@ type load struct {
 }
 
 func look(run *record.Run, res *record.Result) *sight {
+	run, res = untested(run, res)
 	s := &sight{run: run, res: res, index: indexOf(run), tests: testsOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}}
 	if s.best = bestTrial(res.Trials); s.best == nil {
 		return s

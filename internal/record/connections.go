@@ -10,8 +10,8 @@ import (
 func (s *summary) targetConnections() map[string]TargetConnections {
 	loadFrom, loadTo, any := s.loadWindow()
 	services, worker := map[string]*serviceWatch{}, s.workers()
-	for i := range s.run.Scrapes {
-		x := &s.run.Scrapes[i]
+	for i := range s.own.Scrapes {
+		x := &s.own.Scrapes[i]
 		w := services[x.Service]
 		if w == nil {
 			w = newServiceWatch()
@@ -49,8 +49,8 @@ func (s *summary) targetConnections() map[string]TargetConnections {
 // workers numbers, from 1, the process behind each scrape of a service of which several answer in turn.
 func (s *summary) workers() map[*Scrape]int {
 	good := map[string][]*Scrape{}
-	for i := range s.run.Scrapes {
-		if x := &s.run.Scrapes[i]; x.Error == "" {
+	for i := range s.own.Scrapes {
+		if x := &s.own.Scrapes[i]; x.Error == "" {
 			good[x.Service] = append(good[x.Service], x)
 		}
 	}
@@ -67,8 +67,8 @@ func (s *summary) workers() map[*Scrape]int {
 
 // loadWindow is from the start of the first loaded frame to the end of the last.
 func (s *summary) loadWindow() (from, to float64, any bool) {
-	for i := range s.run.Frames {
-		f := &s.run.Frames[i]
+	for i := range s.own.Frames {
+		f := &s.own.Frames[i]
 		if !f.loaded() {
 			continue
 		}

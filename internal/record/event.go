@@ -33,6 +33,7 @@ const (
 	EventBaseline   EventKind = "baseline"    // Baseline
 	EventValidity   EventKind = "validity"    // Validity
 	EventTest       EventKind = "test"        // Test: a test made to tell causes apart
+	EventSetting    EventKind = "setting"     // Setting: a test changes one of the target's settings, or puts it back
 	EventLimits     EventKind = "limits"      // []string: the expressions in force
 	EventEnd        EventKind = "end"         // {"reason":"done|interrupted|error|…"}; missing: the run was cut short
 )
@@ -61,6 +62,15 @@ type Test struct {
 	Skipped string             `json:"skipped,omitempty"` // why there are no values
 	Values  map[string]float64 `json:"values,omitempty"`  // by name, the unit at its end (…_ms, …_per_second)
 	Words   map[string]string  `json:"words,omitempty"`   // what is no number: the knob's name, the path that was asked
+}
+
+// Setting is one setting of the target that a test changes; putting it back is another. What comes after the first of them
+// was measured at another target.
+type Setting struct {
+	Service string `json:"service"`
+	Name    string `json:"name"` // as `captest diagnose --what-if` names it, without its service: workers, pool.kill-bill
+	From    string `json:"from"`
+	To      string `json:"to"`
 }
 
 // PhaseTests is the phase of every load that a test holds. Its trials say nothing of the capacity.

@@ -19,8 +19,8 @@ const inbound = ""
 func (s *summary) targetKernel(into map[string]TargetConnections) {
 	loadFrom, loadTo, any := s.loadWindow()
 	services := map[string]*kernelWatch{}
-	for i := range s.run.Procs {
-		p := &s.run.Procs[i]
+	for i := range s.own.Procs {
+		p := &s.own.Procs[i]
 		w := services[p.Service]
 		if w == nil {
 			w = &kernelWatch{peak: map[string]map[string]int{}}

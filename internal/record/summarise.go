@@ -11,7 +11,7 @@ import (
 // Findings, ceilings, limits and the verdict are left empty for those who explain and judge. It is a pure function: the same
 // folder gives the same result. What is unknown is nil, never 0.
 func Summarise(run *Run) *Result {
-	s := &summary{run: run, trials: map[int]*merged{}, all: newMerged(), measured: newMerged()}
+	s := &summary{run: run, own: run.Unaltered(), trials: map[int]*merged{}, all: newMerged(), measured: newMerged()}
 	r := &Result{
 		SchemaVersion: SchemaVersion, Run: run.Info,
 		Trials: []Trial{}, Steps: map[string]StepStats{}, Findings: []Finding{}, Ceilings: []Ceiling{}, Limits: []LimitResult{},
@@ -34,7 +34,7 @@ func Summarise(run *Run) *Result {
 	s.fillRunInfo(&r.Run)
 	s.warnOfChanges(r.Changes)
 	r.Connections = Connections{
-		Client: clientConnections(run.Frames), Target: s.targetConnections(), ListenOverflows: listenOverflows(run.Hosts),
+		Client: clientConnections(run.Frames), Target: s.targetConnections(), ListenOverflows: listenOverflows(s.own.Hosts),
 	}
 	s.targetKernel(r.Connections.Target)
 	if s.damaged > 0 {
@@ -53,6 +53,7 @@ func Summarise(run *Run) *Result {
 // summary is the work of one Summarise.
 type summary struct {
 	run        *Run
+	own        *Run            // the run until a test changed a setting of the target
 	trials     map[int]*merged // warm-up left out
 	firstFrame map[int]*Frame  // of a trial, warm-up included
 	work       []frameWork     // of every frame
@@ -86,6 +87,7 @@ func (s *summary) warn(format string, args ...any) {
 // frames merges every frame into the run, and the measured ones into their trials.
 func (s *summary) frames() {
 	s.firstFrame, s.work = map[int]*Frame{}, make([]frameWork, len(s.run.Frames))
+	altered := s.run.alteredS()
 	for i := range s.run.Frames {
 		f := &s.run.Frames[i]
 		if f.Seconds < 0 || f.Trial >= mostTrials {
@@ -96,7 +98,9 @@ func (s *summary) frames() {
 		s.work[i] = workOf(d)
 		s.damaged += d.damaged
 		s.clamped += f.Clamped
-		s.all.add(d)
+		if f.OffsetS < altered {
+			s.all.add(d)
+		}
 		if f.Trial >= 0 {
 			if s.firstFrame[f.Trial] == nil {
 				s.firstFrame[f.Trial] = f
@@ -273,7 +277,7 @@ func (s *summary) fillCapacity(r *Result) {
 		return
 	}
 	for _, t := range r.Trials {
-		if t.N == 0 || t.Seconds <= 0 {
+		if t.N == 0 || t.Seconds <= 0 || t.Phase == PhaseTests {
 			continue
 		}
 		if c.MaxPerSecond == nil || t.GoodputPerSecond > *c.MaxPerSecond {
