@@ -179,12 +179,25 @@ func ceilingOf(name, where string, servers float64, d demand) record.Ceiling {
 	return c
 }
 
+// freed is a resource's demand were nothing full behind it: permits and connections are held while calls wait there, and waiting is
+// never demand (measurement 1.5). With one user nobody waits.
+func (s *sight) freed(r *resource, d demand) demand {
+	if r.kind != semaphore && r.kind != clientPool || s.lone == nil || d.atBest.isFull() || !s.behindIsFull(s.loads[0], r.to) {
+		return d
+	}
+	held, ok := r.worked(s.lone.window)
+	if alone := held / s.lone.trial.GoodputPerSecond; ok && finite(alone) && alone > 0 && alone < d.seconds.Value {
+		d.seconds, d.bounded = queueing.Exactly(alone), false
+	}
+	return d
+}
+
 // system is the run as queueing sees it: what predictions start from.
 func (s *sight) system() queueing.System {
 	sys := queueing.System{Highest: s.best.GoodputPerSecond, Flat: s.saturated()}
 	for i := range s.resources {
 		r := &s.resources[i]
-		d := s.demandOf(r)
+		d := s.freed(r, s.demandOf(r))
 		if !d.available {
 			continue
 		}

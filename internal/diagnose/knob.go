@@ -45,13 +45,25 @@ func (s *sight) knobs(sys *queueing.System) []knob {
 			}
 		case hashPool:
 			resize(r.where+".hash_pool", "hash.pool", full)
+		case lock:
+			out = append(out, s.lockTime(full, r))
 		case database:
 			resize(r.where+".db_pool", "", full)
 		case semaphore:
 			resize(r.where+".semaphore."+r.to, "semaphore."+r.to, full)
 		case clientPool:
-			if d := s.demandOf(r); d.available {
+			d := s.demandOf(r)
+			if d.available {
 				out = append(out, s.poolSize(sys, r, d, has(full)))
+			}
+			permits := resource{kind: semaphore, where: r.where, to: r.to}
+			if d.available && !has(permits.full()) { // there is none: it would be held as long as a connection is
+				k := s.poolSize(sys, &permits, d, false)
+				k.name, k.short = r.where+".semaphore."+r.to, "semaphore."+r.to
+				out = append(out, k)
+			}
+			if c, ok := s.all.call(r.where, r.to); ok && c.opened >= 0.9 && !slices.ContainsFunc(out, func(k knob) bool { return k.name == r.where+".client" }) {
+				out = append(out, pooledClient(r.where))
 			}
 		case slots, downstream:
 			out = append(out, s.serviceTime(sys, r))
@@ -216,6 +228,70 @@ func (s *sight) serviceTime(sys *queueing.System, r *resource) knob {
 				size = q.Servers
 			}
 		}
-		return []queueing.Change{queueing.Scale{Downstream: full, Servers: max(1, size), Demand: t.Seconds()}}, ""
+		changes := []queueing.Change{queueing.Scale{Downstream: full, Servers: max(1, size), Demand: t.Seconds()}}
+		return append(changes, s.heldFor(sys, name, t.Seconds()-demandIn(sys, full))...), ""
+	}}
+}
+
+// demandIn is a resource's demand in a system, in seconds; 0 when it has none.
+func demandIn(sys *queueing.System, full string) float64 {
+	for _, q := range sys.Resources {
+		if q.Name == full {
+			return q.Demand.Value
+		}
+	}
+	return 0
+}
+
+// heldFor lets permits and connections be held so much longer, or shorter, for calls that a downstream is behind.
+func (s *sight) heldFor(sys *queueing.System, name string, more float64) []queueing.Change {
+	var out []queueing.Change
+	for i := range s.resources {
+		r := &s.resources[i]
+		if r.kind != semaphore && r.kind != clientPool || !s.reaches(r.to, name) {
+			continue
+		}
+		for _, q := range sys.Resources {
+			if q.Name == r.full() && !q.Delay {
+				out = append(out, queueing.Scale{Downstream: q.Name, Servers: q.Servers, Demand: math.Max(1e-6, q.Demand.Value+more)})
+			}
+		}
+	}
+	return out
+}
+
+// reaches says whether a service is another or calls it, directly or through others.
+func (s *sight) reaches(from, to string) bool {
+	seen := []string{from}
+	for i := 0; i < len(seen); i++ {
+		if seen[i] == to {
+			return true
+		}
+		for _, next := range s.calls(seen[i]) {
+			seen = appendNew(seen, next)
+		}
+	}
+	return false
+}
+
+// lockTime gives the lock that all requests of a service share another time a journey.
+func (s *sight) lockTime(full string, r *resource) knob {
+	return knob{name: r.where + ".lock", value: "DURATION", make: func(v string) ([]queueing.Change, string) {
+		t, err := time.ParseDuration(v)
+		if err != nil || t <= 0 || t > time.Hour {
+			return nil, fmt.Sprintf("%q is not a duration above 0 such as 10ms (of a journey, all it holds the lock for)", v)
+		}
+		return []queueing.Change{queueing.Scale{Downstream: full, Servers: 1, Demand: t.Seconds()}}, ""
+	}}
+}
+
+// pooledClient keeps one client instead of making one a call. What dialling costs a journey no metric tells, and on one machine
+// it is next to nothing, so no ceiling is promised to move.
+func pooledClient(where string) knob {
+	return knob{name: where + ".client", value: "pooled", make: func(v string) ([]queueing.Change, string) {
+		if v != "pooled" {
+			return nil, fmt.Sprintf("%q is not pooled, the only other way", v)
+		}
+		return nil, ""
 	}}
 }

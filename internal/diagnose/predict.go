@@ -59,7 +59,7 @@ func (s *sight) without(gone *resource) *record.Prediction {
 		// More cores for hashing are more CPU too: it is nearly all that the process computes.
 		r := &s.resources[i]
 		if r != gone && !(gone.kind == hashPool && r.kind == cpu && r.where == gone.where) {
-			consider(r, s.demandOf(r))
+			consider(r, s.freed(r, s.demandOf(r)))
 		}
 	}
 	if gone.kind == loop {
