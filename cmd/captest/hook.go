@@ -12,7 +12,7 @@ import (
 	"github.com/captest/captest/targets"
 )
 
-// hookTimeout bounds a restart command: a service that takes longer to restart was not restarted by it.
+// hookTimeout bounds a command of a target file: a service that takes longer to restart was not restarted by it.
 const hookTimeout = time.Minute
 
 // restartHook runs the commands that a target file gives for its services; nil when it gives none. They are the user's own
@@ -30,7 +30,10 @@ func restartHook(t *targets.Target) func(context.Context, string) error {
 		if !ok || s.Restart == "" {
 			return fmt.Errorf("target %s: service %q has no restart command; add restart: to it in the target file", t.Name, service)
 		}
-		return runHook(ctx, s.Restart, hookTimeout)
+		if err := runHook(ctx, s.Restart, hookTimeout); err != nil {
+			return fmt.Errorf("restart %w", err)
+		}
+		return nil
 	}
 }
 
@@ -48,9 +51,9 @@ func runHook(ctx context.Context, command string, timeout time.Duration) error {
 	err := c.Run()
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("restart command %q did not end within %s; does it start the service in the foreground?", command, timeout)
+		return fmt.Errorf("command %q did not end within %s; does it start the service in the foreground?", command, timeout)
 	case err != nil && !isWaitDelay(err):
-		return fmt.Errorf("restart command %q: %w%s", command, err, out.said())
+		return fmt.Errorf("command %q: %w%s", command, err, out.said())
 	}
 	return nil
 }

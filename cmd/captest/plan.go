@@ -84,7 +84,7 @@ func planOf(o *runOptions, j *job, answer time.Duration) *report.Plan {
 	case j.fixed == nil:
 		some := experiment.Sketch(j.scenario, j.target, j.effort, nil, answer, usualKnee).Totals()
 		p.Usual = &report.PlanUsual{PerSecond: some.Carried, Requests: some.Requests, Rows: some.Writes}
-		usual := experiment.UsualLength(j.effort, answer).Seconds()
+		usual := experiment.UsualLength(j.effort, answer, j.target).Seconds()
 		p.UsualSeconds = &usual
 	case !sum.ByCount:
 		p.UsualSeconds = &sum.Seconds

@@ -137,9 +137,11 @@ func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experi
 	wg.Go(func() { observer.Run(background) })
 	closeScreen := show(background, e, o, recorder, keys(control, folder, clock))
 
-	restart := stack.restart()
-	if !target.Bundled {
-		restart = restartHook(target)
+	restart, can := stack.restart(), settings{}
+	if target.Bundled {
+		can = stack.settings(target)
+	} else {
+		restart, can = restartHook(target), settingsOf(target)
 	}
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: j.guard, Limits: j.limits, Engine: engine, Prober: prober, Asker: prober, NoTests: o.skipTests, Recorder: recorder,
@@ -151,7 +153,7 @@ func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experi
 			}
 			return d, nil
 		},
-		Baseline: j.baseline, Restart: restart, NoBrake: o.noBrake, Own: experiment.OwnNow(len(j.sources)),
+		Baseline: j.baseline, Restart: restart, Change: can.change, Suspect: can.suspect(folder.Dir()), NoBrake: o.noBrake, Own: experiment.OwnNow(len(j.sources)),
 	})
 	closeScreen()
 	stopBackground()

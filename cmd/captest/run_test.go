@@ -133,6 +133,9 @@ func TestWholeExperiment(t *testing.T) {
 	if r.Run.LoadSeconds == nil || *r.Run.LoadSeconds > 180 {
 		t.Errorf("load took %v s, want under three minutes", r.Run.LoadSeconds)
 	}
+	if knob := settingsPutBack(t, p.dir(), r); knob.Values != nil && (knob.Where != "user" || knob.Words["knob"] != "hash_cost" || knob.Words["to"] != "11") {
+		t.Errorf("the setting that limits is the cost of hashes in user, and %+v was changed", knob)
+	}
 	for _, f := range []string{"frames.jsonl", "metrics.jsonl", "events.jsonl", "ledger.jsonl", "run.json", "report.html"} {
 		if info, err := os.Stat(filepath.Join(p.dir(), f)); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", f, info, err)
@@ -160,6 +163,7 @@ func TestIncidentNeedsARestart(t *testing.T) {
 	if v.HealthDeceptionSeconds == nil || *v.HealthDeceptionSeconds < 5 || v.Restart == nil || !v.Restart.Cured {
 		t.Errorf("health %+v, restart %+v", v.Health, v.Restart)
 	}
+	settingsPutBack(t, p.dir(), r)
 	inProgress := false
 	for _, l := range v.Leaks {
 		inProgress = inProgress || l.Where == "user" && l.What == "http_requests_in_progress"

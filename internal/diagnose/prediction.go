@@ -22,7 +22,7 @@ type prediction struct {
 
 // predictors say, cause by cause, what each test must show if the claim is true; none for a test that says nothing of it. A
 // test is looked at by its figures alone, so a run without tests, or with some of them, is a run with fewer predictions.
-var predictors = []func(s *sight, c *claim) []prediction{servedAtOnce, slowsDown, dialsLate, straightAtDownstream}
+var predictors = []func(s *sight, c *claim) []prediction{servedAtOnce, slowsDown, dialsLate, straightAtDownstream, ofKnob, ofElasticity}
 
 // predicted are the predictions of a claim for the tests that were made.
 func (s *sight) predicted(c *claim) []prediction {

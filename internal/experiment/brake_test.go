@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -28,12 +29,14 @@ type crowded struct {
 	plan     func(x *experiment, ctx context.Context) error // instead of the whole; nil: the whole
 	asker    Asker                                          // nil: no tests
 	noTests  []string
-	json     bool // its step has a body
+	json     bool  // its step has a body
+	want     error // of the run
 
-	mu    sync.Mutex
-	users int
-	asked []int // users of each load
-	ended time.Duration
+	mu             sync.Mutex
+	users          int
+	places, slower int   // served at a time, 0: eight; and times longer a request takes, 0: once
+	asked          []int // users of each load
+	ended          time.Duration
 }
 
 const crowdedMs = 100
@@ -46,8 +49,12 @@ func (c *crowded) Drive(ctx context.Context, load drive.Load, rec *record.Record
 	c.mu.Lock()
 	c.users = users
 	c.asked = append(c.asked, users)
+	places := c.places
+	if places == 0 {
+		places = 8
+	}
+	took := time.Duration(crowdedMs * float64(time.Millisecond) * max(1, float64(users)/float64(places)) * float64(max(1, c.slower)))
 	c.mu.Unlock()
-	took := crowdedMs * time.Millisecond * time.Duration(max(1, (users+7)/8))
 	var wg sync.WaitGroup
 	for range users {
 		wg.Go(func() {
@@ -132,6 +139,8 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 			c.change(x)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
+		bound, end := x.Control.bind(ctx)
+		defer end()
 		var wg sync.WaitGroup
 		wg.Go(func() { rec.Run(ctx) })
 		run := x.capacityPlan
@@ -141,7 +150,7 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		case c.plan != nil:
 			run = func(ctx context.Context) error { return c.plan(x, ctx) }
 		}
-		if err := run(ctx); err != nil {
+		if err := run(bound); !errors.Is(err, c.want) {
 			t.Error(err)
 		}
 		cancel()

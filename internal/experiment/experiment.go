@@ -48,6 +48,10 @@ type Config struct {
 	Direct func(service string) (Direct, error)
 	// Restart restarts one service of the target; nil when captest cannot.
 	Restart func(ctx context.Context, service string) error
+	// Change gives a setting of one service a value and returns when the service runs with it; nil when captest cannot.
+	Change func(ctx context.Context, service, setting, value string) error
+	// Suspect explains the run folder so far and says which settings to change to prove it; nil: nobody does.
+	Suspect func() (Suspicion, error)
 	// Latest reads a service's gauges; nil is Observer.Latest.
 	Latest func(service string) (record.Scrape, bool)
 }
@@ -81,7 +85,9 @@ type experiment struct {
 
 	aloneMs []float64 // the first step alone, as the burst test met it
 
-	testSent bool // the test in progress has asked the target for something
+	testSent  bool   // the test in progress has asked the target for something
+	recovered string // class of the recovery verdict; "" before there is one
+	altered   bool   // a setting of the target has been changed: what happens now is not the target's doing
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
@@ -107,7 +113,10 @@ func Run(ctx context.Context, c Config) error {
 	c.Recorder.Decorate(x.progress.decorate)
 
 	err := x.run(ctx)
-	if down := c.Control.down(); down != nil {
+	if down := c.Control.down(); down != nil && x.altered {
+		x.warn("%s, while a test had changed a setting: the verdict on the target stands", down)
+		err = nil
+	} else if down != nil {
 		x.recordCrash(down)
 		err = nil // the target's end is a result, not a failure of the experiment
 	}
@@ -137,12 +146,16 @@ func (x *experiment) run(ctx context.Context) error {
 	return x.capacityPlan(ctx)
 }
 
-// capacityPlan: quiet baseline, the search, tests that tell causes apart, overload, release, recovery watch.
+// capacityPlan: quiet baseline, the search, tests that tell causes apart, overload, release, recovery watch, tests that change
+// settings.
 func (x *experiment) capacityPlan(ctx context.Context) error {
 	if err := x.atRest(ctx); err != nil {
 		return err
 	}
-	return x.search(ctx)
+	if err := x.search(ctx); err != nil {
+		return err
+	}
+	return x.discriminate(ctx, x.lateTests())
 }
 
 // atRest learns how the target is without load. Its gauges are read from then on, until ctx is done.

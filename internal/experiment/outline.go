@@ -198,7 +198,35 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 	if !slices.Contains(skipped, record.TestTiers) {
 		k.tiers(s, t, x.found)
 	}
-	k.recovery(recoveryOf(effort), search.OverloadUsers(x.found, t.OverloadUsers), search.Best(x.found), longest)
+	users := search.OverloadUsers(x.found, t.OverloadUsers)
+	k.recovery(recoveryOf(effort), users, search.Best(x.found), longest)
+	if changeable(t) {
+		k.altered(users, skipped)
+	}
+}
+
+// changeable says whether captest can change a setting of the target.
+func changeable(t *targets.Target) bool {
+	return t.Bundled || slices.ContainsFunc(t.Services, func(s targets.Service) bool { return len(s.Knobs) > 0 })
+}
+
+// altered lists the loads under another setting, each after the probes that wait for the target to serve with it.
+func (k *sketch) altered(users int, skipped []string) {
+	for _, x := range []struct {
+		note  string
+		least time.Duration
+	}{{record.TestKnob, knobLeast}, {record.TestElasticity, elasticityLeast}} {
+		if slices.Contains(skipped, x.note) {
+			continue
+		}
+		probes := math.Ceil(restartPatience.Seconds()/restartPause.Seconds()) + minProbes
+		k.add(OutlineStage{
+			Phase: PhaseTests, Note: x.note + ", until it serves", Seconds: restartPatience.Seconds(), Connections: 1,
+			PeakPerSecond: k.shape.requests / k.shape.shortest,
+		}, probes, 1)
+		median := seconds(k.shape.shortest)
+		k.closed(PhaseTests, x.note, users, (clamp(2*median, alteredWarm, alteredWarmMost) + clamp(4*median, x.least, alteredMost)).Seconds())
+	}
 }
 
 // tiers lists what the test of that name sends straight at each inner service.
@@ -316,6 +344,10 @@ func (o Outline) Totals() OutlineTotals {
 }
 
 // UsualLength of a capacity run on a target that answers so fast when quiet, waits a little above four users, and heals.
-func UsualLength(effort Effort, answer time.Duration) time.Duration {
-	return seconds(search.Plan{Effort: effort, QuietMs: 1000 * answer.Seconds()}.Remaining(nil)) + recoveryOf(effort).usual()
+func UsualLength(effort Effort, answer time.Duration, t *targets.Target) time.Duration {
+	late := time.Duration(0)
+	if changeable(t) {
+		late = (&alteration{}).expected(knobLeast) + (&alteration{}).expected(elasticityLeast)
+	}
+	return seconds(search.Plan{Effort: effort, QuietMs: 1000 * answer.Seconds()}.Remaining(nil)) + recoveryOf(effort).usual() + late
 }

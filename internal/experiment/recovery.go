@@ -58,6 +58,7 @@ func (x *experiment) testRecovery(ctx context.Context, from reached) error {
 		experiment: x, pace: x.care, reached: from, quiet: map[float64]map[string]Quiet{}, books: Books{Rests: []Span{x.quietSpan}, Triggers: 1},
 	}
 	err := t.run(ctx)
+	x.recovered = t.verdict.Class
 	x.event(record.EventRecovery, -1, t.verdict.Summary, t.verdict)
 	if err != nil {
 		return err
@@ -294,12 +295,12 @@ func (t *recoveryTest) newAftermath(run *trialRun, base map[string]Quiet, kept f
 }
 
 // probeTimeout is far beyond what a working target takes, yet short enough that a hung probe does not stand for half a minute.
-func (t *recoveryTest) probeTimeout(base map[string]Quiet) time.Duration {
+func (x *experiment) probeTimeout(base map[string]Quiet) time.Duration {
 	slowest := 0.0
 	for _, b := range base {
 		slowest = max(slowest, b.MedianMs)
 	}
-	return clamp(time.Duration(20*slowest)*time.Millisecond, 2*time.Second, t.longest())
+	return clamp(time.Duration(20*slowest)*time.Millisecond, 2*time.Second, x.longest())
 }
 
 // outstanding is Q(t_r): the clients' count, or the entry's own where clients have gone and left their work behind.
@@ -357,6 +358,7 @@ func (x *experiment) watchIdle(ctx context.Context) error {
 	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS}
 	t.watchUntilSettled(ctx)
 	t.conclude()
+	x.recovered = t.verdict.Class
 	x.event(record.EventRecovery, -1, t.verdict.Summary, t.verdict)
 	return context.Cause(ctx)
 }

@@ -64,14 +64,17 @@ func (t *recoveryTest) restartable() []string {
 // restartPatience is how long a restarted service may take to serve: its command returns before it does.
 const restartPatience = 30 * time.Second
 
+// restartPause lies between two questions to a service that does not serve yet.
+const restartPause = 500 * time.Millisecond
+
 // works asks until a few functional probes in a row have succeeded, or patience is over.
-func (t *recoveryTest) works(ctx context.Context) bool {
-	until := t.now() + restartPatience
-	for row := 0; t.now() < until && ctx.Err() == nil; {
-		probes := t.walk(ctx, "fresh", t.probeTimeout(t.bases))
+func (x *experiment) works(ctx context.Context) bool {
+	until := x.now() + restartPatience
+	for row := 0; x.now() < until && ctx.Err() == nil; {
+		probes := x.walk(ctx, "fresh", x.probeTimeout(x.bases))
 		if slices.ContainsFunc(probes, func(p record.Probe) bool { return !p.OK }) {
 			row = 0
-			_ = sleep(ctx, 500*time.Millisecond) // ended early: the loop sees it
+			_ = sleep(ctx, restartPause) // ended early: the loop sees it
 			continue
 		}
 		if row++; row == minProbes {

@@ -1,0 +1,84 @@
+package diagnose
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/captest/captest/internal/queueing"
+	"github.com/captest/captest/internal/record"
+)
+
+// alike are causes that predict the same of a setting: changing it confirms none of them while another is not excluded.
+var alike = map[string][]string{
+	"hash":      {"event-loop-blocked", "cpu-bound-hashing"},
+	"hash_cost": {"event-loop-blocked", "cpu-bound-hashing"},
+	timeName:    {"slow-downstream", "pool-too-small", "semaphore-too-small", "unbounded-concurrency"},
+}
+
+// ofKnob predicts test T6 (measurement 5.2): with the setting doubled that limits, throughput is within ±15 % of what the model
+// said before. Beside so much other work that captest warns of it a miss says nothing; what is met in spite of it counts.
+func ofKnob(s *sight, c *claim) []prediction {
+	t, ok := s.test(record.TestKnob, "")
+	if !ok || !slices.ContainsFunc(s.ways(c), func(w way) bool { return w.service == t.Where && w.setting == t.Words["knob"] }) {
+		return nil
+	}
+	before, after, predicted := t.Values["before_per_second"], t.Values["after_per_second"], t.Values["predicted_per_second"]
+	if !(before > 0 && predicted > 0 && after >= 0) {
+		return nil
+	}
+	p := prediction{
+		test: t.Name, what: fmt.Sprintf("throughput with %s.%s at %s instead of %s", t.Where, t.Words["knob"], t.Words["to"], t.Words["from"]),
+		measured: after, unit: "/s", expected: fmt.Sprintf("%.3g/s ± %.0f %%, %s limits then; %.3g/s before", predicted, 100*queueing.ModelError, t.Words["limit"], before),
+		met: math.Abs(after/predicted-1) <= queueing.ModelError, decides: predicted >= leastGain*before && !s.shared(t.Words["knob"], c),
+	}
+	return s.counted(p, t)
+}
+
+// shared says whether a lookalike that is not excluded predicts the same of a setting.
+func (s *sight) shared(setting string, c *claim) bool {
+	return slices.ContainsFunc(c.Lookalikes, func(cause string) bool { return slices.Contains(alike[setting], cause) })
+}
+
+// elasticityBand is how far a measured elasticity may be from the predicted one: two throughputs, each to some 10 %, and a
+// factor of two between them leave ±0.2.
+const elasticityBand = 0.3
+
+// ofElasticity predicts test T3 (measurement 5.2) for what limits at the highest throughput. A slow downstream and what holds
+// permits or connections for it predict the same; that throughput does not care is true of all that computes, and confirms none of it.
+func ofElasticity(s *sight, c *claim) []prediction {
+	want, ok := elasticities[c.Cause]
+	if !ok || c.rank > 0 {
+		return nil
+	}
+	for _, name := range s.downstreamsOf(c) {
+		t, ok := s.test(record.TestElasticity, name)
+		if !ok {
+			continue
+		}
+		e, known := t.Values["elasticity"]
+		if !known {
+			return nil
+		}
+		p := prediction{
+			test: t.Name, what: fmt.Sprintf("throughput's elasticity with %s at %s instead of %s", name, t.Words["to"], t.Words["from"]),
+			measured: e, expected: fmt.Sprintf("%.0f ± %.1f", want, elasticityBand), met: math.Abs(e-want) <= elasticityBand,
+			decides: want != 0 && !s.shared(timeName, c),
+		}
+		if c.Cause == "slow-downstream" {
+			p.expected, p.met = "below -0.6", e < -0.6
+		}
+		return s.counted(p, t)
+	}
+	return nil
+}
+
+// counted leaves out a prediction that was missed beside much other work on the machine that captest and the target share, or
+// beside nobody knows how much.
+func (s *sight) counted(p prediction, t record.Test) []prediction {
+	other, known := t.Values["other_work_percent"]
+	if !p.met && (other > record.OtherWorkLimit || !known && s.run.Info.Host.Colocated) {
+		return nil
+	}
+	return []prediction{p}
+}
