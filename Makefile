@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check format bench validate validate-diagnosis
+.PHONY: help build run test race check format bench validate validate-diagnosis validate-predictions
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,3 +31,6 @@ validate: ## does the search find capacities that are known? ten real runs of tw
 
 validate-diagnosis: ## are planted faults named? 56 real runs of the bundled services, three hours; interrupt and repeat at will
 	CAPTEST_VALIDATE_DIAGNOSIS=1 go test -count=1 -timeout $${VALIDATE_TIMEOUT:-240m} -v -run '^TestDiagnosisMatrix$$' ./cmd/captest
+
+validate-predictions: ## does --what-if come true? a run of the profile before, then each finding's cure under fixed loads; ten minutes
+	CAPTEST_VALIDATE_PREDICTIONS=1 go test -count=1 -timeout $${VALIDATE_TIMEOUT:-30m} -v -run '^TestPredictionsOfCures$$' ./cmd/captest
