@@ -44,11 +44,11 @@ func (s *sight) shared(setting string, c *claim) bool {
 // factor of two between them leave ±0.2.
 const elasticityBand = 0.3
 
-// ofElasticity predicts test T3 (measurement 5.2) for what limits at the highest throughput. A slow downstream and what holds
+// ofElasticity predicts test T3 (measurement 5.2). What is full only beyond the highest throughput cannot miss it. A slow downstream and what holds
 // permits or connections for it predict the same; that throughput does not care is true of all that computes, and confirms none of it.
 func ofElasticity(s *sight, c *claim) []prediction {
 	want, ok := elasticities[c.Cause]
-	if !ok || c.rank > 0 {
+	if !ok {
 		return nil
 	}
 	for _, name := range s.downstreamsOf(c) {
@@ -67,6 +67,9 @@ func ofElasticity(s *sight, c *claim) []prediction {
 		}
 		if c.Cause == "slow-downstream" {
 			p.expected, p.met = "below -0.6", e < -0.6
+		}
+		if !p.met && c.rank > 0 {
+			return nil // it need not limit at the load that was held
 		}
 		return s.counted(p, t)
 	}
