@@ -114,7 +114,7 @@ func TestLoadsOfTheCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, "run", file, "--target", cheap(t), "--limit", "errors<1%", "--source", "127.0.0.0/28")
-	if code := p.wait(); code != gate.ExitPass {
+	if code := p.wait(); code != gate.ExitPass && code != gate.ExitInconclusive { // a busy machine may spoil the trial, and says so
 		t.Fatalf("exit %d\n%s%s", code, p.stdout.String(), p.stderr.String())
 	}
 	if r := p.result(); len(r.Trials) != 1 || r.Trials[0].Load.Users != 4 || r.Trials[0].N == 0 || r.Trials[0].Seconds < 2 {
