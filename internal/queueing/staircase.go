@@ -127,7 +127,8 @@ func EstimateStaircase(alone []float64, bursts [][]float64) (Staircase, error) {
 	m.Low, m.High = math.Max(1, math.Min(m.Low, 0.75*m.Value-off)), math.Max(m.High, 1.35*m.Value+off)
 	m.Value, m.High = math.Min(m.Value, most), math.Min(m.High, math.Max(most, m.Value))
 	switch uneven := out.Variation; {
-	case uneven <= evenVariation:
+	case uneven <= evenVariation, uneven <= unevenGaps && size == 0 && m.Value <= 1.2 && m.High < 2:
+		// What comes behind the server blurs its steps too; two servers begin half a step earlier.
 		out.Form, out.Servers = Even, Interval{1, 1, 1}
 	case size > 1 && m.Low-0.5 <= size && size <= 1.25*m.High+0.5:
 		out.Form, out.Servers = Steps, Interval{size, size, size}
