@@ -71,7 +71,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
 	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
 	f.BoolVar(&o.noBrake, "no-brake", false, "go on with the load even when more than half of the requests fail or no health check is answered")
-	f.StringArrayVar(&o.skipTests, "skip-test", nil, "a test that is not to be made between search and overload: "+strings.Join(record.Tests(), ", ")+" (repeatable)")
+	f.StringArrayVar(&o.skipTests, "skip-test", nil, "a test that is not to be made: "+strings.Join(record.Tests(), ", ")+" (repeatable)")
 	f.StringVar(&o.storeDir, "store-dir", "", "keep the bundled services' databases in this folder (default: a temporary one, removed at the end)")
 	addStore(f, &o.store)
 	f.Uint64Var(&o.users, "users", 0, "fixed load: journeys in all")

@@ -68,6 +68,9 @@ func ofElasticity(s *sight, c *claim) []prediction {
 		if c.Cause == "slow-downstream" {
 			p.expected, p.met = "below -0.6", e < -0.6
 		}
+		if want != 0 && s.disturbed(t) {
+			return nil // other work lowers throughput too, which looks the same
+		}
 		if !p.met && c.rank > 0 {
 			return nil // it need not limit at the load that was held
 		}
@@ -76,12 +79,16 @@ func ofElasticity(s *sight, c *claim) []prediction {
 	return nil
 }
 
-// counted leaves out a prediction that was missed beside much other work on the machine that captest and the target share, or
-// beside nobody knows how much.
+// counted leaves out a prediction that was missed beside much other work.
 func (s *sight) counted(p prediction, t record.Test) []prediction {
-	other, known := t.Values["other_work_percent"]
-	if !p.met && (other > record.OtherWorkLimit || !known && s.run.Info.Host.Colocated) {
+	if !p.met && s.disturbed(t) {
 		return nil
 	}
 	return []prediction{p}
+}
+
+// disturbed says whether other work took much of the machine that captest and the target share, or nobody knows how much.
+func (s *sight) disturbed(t record.Test) bool {
+	other, known := t.Values["other_work_percent"]
+	return other > record.OtherWorkLimit || !known && s.run.Info.Host.Colocated
 }

@@ -147,6 +147,7 @@ func TestPredictionsOfSettings(t *testing.T) {
 		{"hashing does not care for the downstream, as others would not", hashingAt10(), elastic(-.1, 3), "cpu-bound-hashing@user C2 slow-because", false},
 		{"hashing that follows the downstream", hashingAt10(), elastic(-.9, 3), "cpu-bound-hashing@user C1 slow-because", true},
 		{"permits held for the downstream", semaphore, elastic(-.9, 3), "semaphore-too-small@billing C3 slow-because", false},
+		{"permits held for the downstream, or other work that took the CPU", semaphore, elastic(-.9, 30), "semaphore-too-small@billing C2 slow-because", false},
 		{"permits that are not", semaphore, elastic(-.1, 3), "semaphore-too-small@billing C1 slow-because", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
