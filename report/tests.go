@@ -25,6 +25,7 @@ func testLines(r *record.Result) []testLine {
 		if !l.Skipped {
 			say := map[string]func(figures) string{
 				record.TestBurst: burstText, record.TestCoupling: couplingText, record.TestShortCircuit: shortText, record.TestConnections: connectionsText,
+				record.TestKnob: knobText, record.TestElasticity: elasticityText,
 			}[t.Name]
 			if say == nil {
 				say = plainText
@@ -118,6 +119,35 @@ func connectionsText(f figures) string {
 		s += "; one connection for all: " + why
 	}
 	return s
+}
+
+func knobText(f figures) string {
+	s := fmt.Sprintf("%s.%s at %s instead of %s: %s/s with %s users, %s/s before; predicted were %s/s", f.Where, f.Words["knob"], f.Words["to"], f.Words["from"],
+		digits3(f.Values["after_per_second"]), f.count("users"), digits3(f.Values["before_per_second"]), digits3(f.Values["predicted_per_second"]))
+	if lo, hi := f.Values["predicted_low_per_second"], f.Values["predicted_high_per_second"]; lo > 0 && hi > 0 {
+		s += " (" + digits3(lo) + "–" + digits3(hi) + ")"
+	}
+	if limit := f.Words["limit"]; limit != "" {
+		s += ", with " + limit + " as the limit then"
+	}
+	return s + f.otherWork()
+}
+
+func elasticityText(f figures) string {
+	s := fmt.Sprintf("%s.%s at %s instead of %s: %s/s, %s/s before", f.Where, f.Words["knob"], f.Words["to"], f.Words["from"],
+		digits3(f.Values["after_per_second"]), digits3(f.Values["before_per_second"]))
+	if f.has("after_call_ms") {
+		s += fmt.Sprintf("; a call of %s takes %s, %s before", f.Words["caller"], f.ms("after_call_ms"), f.ms("before_call_ms"))
+	}
+	return s + "; E = " + digits3(f.Values["elasticity"]) + ", where -1 is something held for the downstream and 0 something that computes" + f.otherWork()
+}
+
+// otherWork is told where it may be why a throughput is low.
+func (f figures) otherWork() string {
+	if share := f.Values["other_work_percent"]; share > record.OtherWorkLimit {
+		return "; other work took " + percent(share) + " of the machine meanwhile"
+	}
+	return ""
 }
 
 // plainText is that of a test without a sentence of its own.

@@ -3,6 +3,8 @@ package diagnose
 import (
 	"fmt"
 	"math"
+
+	"github.com/captest/captest/internal/record"
 )
 
 // abandoned names abandoned-work: a service works on for clients that have gone.
@@ -103,7 +105,8 @@ func (s *sight) orphans(name string) (seconds, peak, last float64) {
 	return seconds, peak, last
 }
 
-// inFlight is the most that captest had in flight about an instant, its functional probes included.
+// inFlight is the most that captest had in flight about an instant, its functional probes included. false where a test was made
+// about then: what tests ask is in no frame.
 func (s *sight) inFlight(at float64) (float64, bool) {
 	n, found := 0.0, false
 	for i := range s.run.Frames {
@@ -113,6 +116,9 @@ func (s *sight) inFlight(at float64) (float64, bool) {
 		}
 		if f.OffsetS+f.Seconds < at-1.5 {
 			continue
+		}
+		if f.Phase == record.PhaseTests {
+			return 0, false
 		}
 		n, found = math.Max(n, math.Max(float64(f.InFlight), f.InFlightMean)), true
 	}

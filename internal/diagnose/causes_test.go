@@ -144,6 +144,26 @@ func TestAbandoned(t *testing.T) {
 	check(t, s, "cpu-bound-hashing@user C2 slow-because")
 }
 
+// TestWhatTestsAskIsNotAbandoned: a burst of requests is in no frame, and is asked for all the same.
+func TestWhatTestsAskIsNotAbandoned(t *testing.T) {
+	t.Parallel()
+	s := flatAt(10).with(healthy(), fullHashPool, services{"user": {"http_requests_in_progress": level(0, 1, 10, 50, 0)}})
+	s.change = func(run *record.Run, _ *record.Result) {
+		run.Frames[54].Steps = map[string]*record.StepFrame{"register": {N: 40, Errors: map[string]uint64{"timeout": 40}}}
+		for i := range run.Frames {
+			if f := &run.Frames[i]; f.OffsetS >= 54 && f.OffsetS < 66 {
+				f.Phase, f.Trial = record.PhaseTests, -1
+			}
+		}
+		for i := range run.Scrapes {
+			if x := &run.Scrapes[i]; x.Service == "user" && x.OffsetS >= 56 && x.OffsetS < 64 {
+				x.Values["http_requests_in_progress"] = 16
+			}
+		}
+	}
+	check(t, s, "cpu-bound-hashing@user C2 slow-because")
+}
+
 // TestOthersTakeTheCores: a hash pool that is busy by the clock and hardly computes is not confirmed by its queue.
 func TestOthersTakeTheCores(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,7 @@ func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 		if err != nil {
 			return out, err
 		}
+		x.asked.Requests++
 		if a[0].OK() {
 			alone = append(alone, a[0].Took.Seconds())
 		}
@@ -59,12 +60,14 @@ func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 			return out, err
 		}
 		var took []float64
+		x.asked.Requests += uint64(len(answers))
 		for _, a := range answers {
 			if a.OK() {
 				took = append(took, a.Took.Seconds())
 				continue
 			}
 			failed, class = failed+1, a.Class
+			x.asked.Failed++
 		}
 		bursts = append(bursts, took)
 		if failed > 0 && x.drain(ctx) == search.Wounded {

@@ -19,7 +19,7 @@ import (
 const (
 	couplingShare    = 0.9 // of the highest goodput
 	couplingWarm     = 1500 * time.Millisecond
-	couplingMeasured = 5 * time.Second
+	couplingMeasured = 4 * time.Second
 	couplingIdle     = 3 * time.Second
 	couplingProbes   = 10.0 // a second
 	couplingFewest   = 8    // answers of the load, for a mean

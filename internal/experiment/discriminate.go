@@ -54,13 +54,26 @@ func (x *experiment) askingTests() []test {
 	}
 }
 
-// discriminate makes tests one after the other and writes down what they measured, or why they were not made.
-func (x *experiment) discriminate(ctx context.Context, tests []test) error {
+// expectedOf is how long tests take that are wanted.
+func (x *experiment) expectedOf(tests []test) time.Duration {
+	d := time.Duration(0)
 	for _, t := range tests {
+		if !slices.Contains(x.NoTests, t.name) {
+			d += t.expected
+		}
+	}
+	return d
+}
+
+// discriminate makes tests one after the other and writes down what they measured, or why they were not made. follows is how long
+// the run usually takes behind them.
+func (x *experiment) discriminate(ctx context.Context, tests []test, follows time.Duration) error {
+	for i, t := range tests {
 		if slices.Contains(x.NoTests, t.name) {
 			x.event(record.EventTest, -1, "", record.Test{Name: t.name, Skipped: "not wanted"})
 			continue
 		}
+		x.progress.ahead(x.expectedOf(tests[i+1:]) + follows)
 		x.phase(PhaseTests, t.name, t.expected)
 		found, err := t.run(ctx)
 		if ctx.Err() != nil {

@@ -84,7 +84,7 @@ func tested(t *testing.T, a *asking, change func(*crowded)) (map[string]record.T
 		if err := c.x.quietBaseline(ctx); err != nil {
 			return err
 		}
-		return c.x.discriminate(ctx, c.x.quietTests())
+		return c.x.discriminate(ctx, c.x.quietTests(), 0)
 	}
 	if change != nil {
 		change(c)

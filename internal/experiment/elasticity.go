@@ -13,7 +13,7 @@ import (
 // as its caller sees it. E near -1: something of a fixed size is held for the downstream. E near 0: something computes.
 // Source: measurement 5.2.
 //
-// It costs a restart, so it is made when a cause that is not excluded predicts another E, or when it takes no longer than cheap.
+// It costs two restarts, so it is made when a cause that is not excluded predicts another E, or when the knob has not been tested.
 func (a *alteration) elasticity(ctx context.Context) (record.Test, error) {
 	a.ask()
 	t := a.suspect.Time
@@ -26,8 +26,8 @@ func (a *alteration) elasticity(ctx context.Context) (record.Test, error) {
 	skip := func(why string, args ...any) (record.Test, error) {
 		return record.Test{Where: t.Service, Skipped: fmt.Sprintf(why, args...)}, nil
 	}
-	if d := a.expected(elasticityLeast); !t.TellsApart && d > cheap {
-		return skip("it would take %s and tell nothing apart that is in doubt", d.Round(time.Second))
+	if !t.TellsApart && a.turned {
+		return skip("the test of %s has been made, and this one tells nothing apart that is in doubt", a.suspect.Knob)
 	}
 	first, _ := a.latest(t.Caller)
 	var last record.Scrape

@@ -85,9 +85,10 @@ type experiment struct {
 
 	aloneMs []float64 // the first step alone, as the burst test met it
 
-	testSent  bool   // the test in progress has asked the target for something
-	recovered string // class of the recovery verdict; "" before there is one
-	altered   bool   // a setting of the target has been changed: what happens now is not the target's doing
+	testSent  bool      // the test in progress has asked the target for something
+	asked     LoadCount // what tests have asked for besides the recorded load
+	recovered string    // class of the recovery verdict; "" before there is one
+	altered   bool      // a setting of the target has been changed: what happens now is not the target's doing
 
 	invalidTrials []string // why, each
 	lagP99        *float64 // highest of any trial, ms
@@ -155,7 +156,8 @@ func (x *experiment) capacityPlan(ctx context.Context) error {
 	if err := x.search(ctx); err != nil {
 		return err
 	}
-	return x.discriminate(ctx, x.lateTests())
+	x.progress.atTheEnd(0)
+	return x.discriminate(ctx, x.lateTests(), 0)
 }
 
 // atRest learns how the target is without load. Its gauges are read from then on, until ctx is done.

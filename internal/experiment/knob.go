@@ -57,16 +57,13 @@ func (x *experiment) lateTests() []test {
 // Shortest times that throughput is measured for with another setting, and the warm-up before it. Slow targets get up to
 // alteredMost: a few requests of each user.
 const (
-	knobLeast       = 10 * time.Second
-	elasticityLeast = 8 * time.Second
+	knobLeast       = 8 * time.Second
+	elasticityLeast = 6 * time.Second
 	alteredMost     = 15 * time.Second
 	alteredWarm     = 2 * time.Second
 	alteredWarmMost = 5 * time.Second
 	restartUsual    = 2 * time.Second // of a small service, ready and warm
 )
-
-// cheap is what a test may take that tells nothing apart which is in doubt.
-const cheap = 15 * time.Second
 
 // mostFailed is the share of failed requests, in percent, above which a throughput says nothing of a setting.
 const mostFailed = 10
@@ -77,6 +74,7 @@ type alteration struct {
 	asked   bool
 	suspect Suspicion
 	why     string        // nothing can be tested, or no more; "" when it can
+	turned  bool          // the knob has been tested
 	took    time.Duration // of the last change until the target served; 0: there was none
 }
 
@@ -125,6 +123,7 @@ func (a *alteration) knob(ctx context.Context) (record.Test, error) {
 	if err != nil || why != "" {
 		return record.Test{Where: t.Service, Skipped: why}, err
 	}
+	a.turned = true
 	got.values["predicted_per_second"], got.values["predicted_low_per_second"], got.values["predicted_high_per_second"] = t.PerSecond, t.Low, t.High
 	return record.Test{Where: t.Service, Values: got.values, Words: map[string]string{"knob": t.Name, "from": t.From, "to": t.To, "limit": t.Limit}}, nil
 }

@@ -65,7 +65,7 @@ func (a *altering) scrape(string) (record.Scrape, bool) {
 
 var (
 	places = KnobTest{Knob: Knob{"main", "pool.bank", "8", "16"}, PerSecond: 160, Low: 130, High: 190, Limit: "main CPU", KneeUsers: 16}
-	longs  = TimeTest{Knob: Knob{"bank", "time", "100ms", "200ms"}, Caller: "main", Callee: "bank", HoldS: 0.1}
+	longs  = TimeTest{Knob: Knob{"bank", "time", "100ms", "200ms"}, Caller: "main", Callee: "bank", HoldS: 0.1, TellsApart: true}
 )
 
 // alter runs the capacity plan with what is suspected.
@@ -95,6 +95,17 @@ func near(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	if math.Abs(got-want) > 0.15*math.Abs(want) {
 		t.Errorf("%s is %.4g, want about %.4g", what, got, want)
+	}
+}
+
+// Where the knob was tested and no other cause is in doubt, nothing is restarted for the elasticity.
+func TestElasticityIsSparedWhereNothingIsInDoubt(t *testing.T) {
+	a := &altering{}
+	clear := longs
+	clear.TellsApart = false
+	_, _, tests := alter(t, a, Suspicion{Knob: &places, Time: &clear}, func(x *experiment) { x.Latest = a.scrape })
+	if got := tests[record.TestElasticity]; !strings.Contains(got.Skipped, "tells nothing apart") || tests[record.TestKnob].Skipped != "" || len(a.changes) != 2 {
+		t.Errorf("elasticity %+v after %q", got, a.changes)
 	}
 }
 

@@ -21,6 +21,7 @@ type progress struct {
 	began    time.Duration
 	expected time.Duration
 	behind   time.Duration
+	last     time.Duration // of the tests at the end of the run
 	probes   map[string]record.ProbeNow
 	warnings []string
 	steer    *steering // of the load in progress; nil: it cannot be changed
@@ -100,6 +101,13 @@ func (p *progress) ahead(d time.Duration) {
 	p.behind = max(0, d)
 }
 
+// atTheEnd says how long the tests take that are made at the end of the run; 0 from when they are.
+func (p *progress) atTheEnd(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = d
+}
+
 // after estimates what comes behind the phase in progress: the search's own estimate, then the recovery of a target that heals.
 func (p *progress) after() time.Duration {
 	if p.c.Fixed != nil {
@@ -112,10 +120,10 @@ func (p *progress) after() time.Duration {
 	switch p.phase {
 	case "preflight", "quiet":
 		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil))
-	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain":
-		return p.behind
-	case PhaseTests, search.PhaseOverload:
-		return recoveryOf(p.c.Effort).usual()
+	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain", PhaseTests:
+		return p.behind + p.last
+	case search.PhaseOverload:
+		return recoveryOf(p.c.Effort).usual() + p.last
 	}
 	return 0
 }

@@ -128,7 +128,7 @@ func (x *experiment) rest(ctx context.Context, fromS float64) error {
 // sent is what has been sent since the run began. The snapshot is a second old at most, so it is exact after a rest.
 func (x *experiment) sent() LoadCount {
 	s := x.Recorder.Snapshot()
-	c := LoadCount{Requests: s.Total, Failed: s.TotalErrors}
+	c := LoadCount{Requests: s.Total + x.asked.Requests, Failed: s.TotalErrors + x.asked.Failed}
 	for _, e := range s.Errors {
 		switch e.Name {
 		case record.ErrorTimeout.String():

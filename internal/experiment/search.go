@@ -17,9 +17,10 @@ import (
 // recovery watch at once when it is wounded.
 func (x *experiment) search(ctx context.Context) error {
 	x.plan = search.Plan{Effort: x.Effort, Limits: x.limitExprs(), QuietMs: x.base.MedianMs, TimeoutS: x.longest().Seconds(), ArrivalC2: arrivalC2(x.Arrivals)}
+	x.progress.atTheEnd(x.expectedOf(x.lateTests()))
 	for {
 		a := x.plan.Next(x.found)
-		x.progress.ahead(seconds(x.plan.Remaining(x.found) - a.Warm - a.Measured))
+		x.progress.ahead(seconds(x.plan.Remaining(x.found)-a.Warm-a.Measured) + x.expectedOf(x.quietTests()))
 		switch a.Kind {
 		case search.Closed, search.Open:
 			err := x.carryOut(ctx, a)
@@ -48,7 +49,7 @@ func (x *experiment) search(ctx context.Context) error {
 		default:
 			x.note("search ended: " + a.Why)
 			x.stateCapacity()
-			if err := x.discriminate(ctx, x.quietTests()); err != nil {
+			if err := x.discriminate(ctx, x.quietTests(), x.care.usual()); err != nil {
 				return err
 			}
 			return x.overloadAndRecover(ctx)

@@ -15,7 +15,7 @@ import (
 // Sizes of the short-circuit test.
 const (
 	shortAsked  = 10
-	shortLoaded = 3 * time.Second
+	shortLoaded = 2 * time.Second
 	shortFewest = 3
 )
 
@@ -56,6 +56,7 @@ func (x *experiment) shortCircuitTest(ctx context.Context) (record.Test, error) 
 	if err != nil || crowdErr != nil {
 		return out, first(err, crowdErr)
 	}
+	x.asked.Requests, x.asked.Failed = x.asked.Requests+crowd.OK+crowd.Failed, x.asked.Failed+crowd.Failed
 	if len(loaded) >= shortFewest && crowd.OK > 0 {
 		mean, _ := meanAndError(loaded)
 		out.Values["load_users"], out.Values["load_step_ms"], out.Values["load_refused_ms"] = float64(users), 1000*crowd.Mean.Seconds(), mean

@@ -20,13 +20,13 @@ type Direct interface {
 	Close()
 }
 
-// Lengths of the test at one service. Both services of the bundled stack together stay below twelve seconds, and many inner
+// Lengths of the test at one service. Both services of the bundled stack together stay below nine seconds, and many inner
 // services share that between them.
 const (
-	tiersInAll   = 12 * time.Second
+	tiersInAll   = 9 * time.Second
 	tierAlone    = 1200 * time.Millisecond // journeys one after the other, begun within
 	tierJourneys = 5                       // or so many
-	tierLongest  = 4 * time.Second         // of the load
+	tierLongest  = 3 * time.Second         // of the load
 	tierShortest = 2 * time.Second
 	tierGrace    = 10 * time.Second // for what is in flight at the end of either: nobody hurries a slow service by hanging up on it
 )

@@ -76,7 +76,7 @@ func tiered(t *testing.T, stubs map[string]innerStub, change func(*experiment)) 
 		}
 		now := x.now().Seconds()
 		x.top = level{users: 4, goodput: 40, span: Span{now - 8, now}}
-		return x.discriminate(ctx, x.quietTests())
+		return x.discriminate(ctx, x.quietTests(), 0)
 	}
 	run, res := ride(t, c, nil, false)
 	var tests []record.Test
@@ -225,7 +225,7 @@ func TestAPlanCountsWhatTiersSend(t *testing.T) {
 			most = max(most, x.Load.Users)
 		}
 	}
-	if len(got) != 2 || got[0].Requests != 12 || got[0].Writes != 6 || got[1].Load.Users != most || got[1].Requests != uint64(most)*20*2 || got[1].Writes != uint64(most)*20 {
+	if len(got) != 2 || got[0].Requests != 12 || got[0].Writes != 6 || got[1].Load.Users != most || got[1].Requests != uint64(most)*15*2 || got[1].Writes != uint64(most)*15 {
 		t.Errorf("%d users at most, stages %+v", most, got)
 	}
 }
