@@ -30,10 +30,12 @@ type crowded struct {
 	asker    Asker                                          // nil: no tests
 	noTests  []string
 	json     bool  // its step has a body
+	stays    bool  // from its first failure on it does no work until it is restarted
 	want     error // of the run
 
 	mu             sync.Mutex
 	users          int
+	stuck          bool  // a request has failed since the last restart
 	places, slower int   // served at a time, 0: eight; and times longer a request takes, 0: once
 	asked          []int // users of each load
 	ended          time.Duration
@@ -60,6 +62,11 @@ func (c *crowded) Drive(ctx context.Context, load drive.Load, rec *record.Record
 		wg.Go(func() {
 			for i := 0; time.Now().Before(until) && ctx.Err() == nil; i++ {
 				s := c.outcome(users, i)
+				if s.Error != record.ErrorNone {
+					c.mu.Lock()
+					c.stuck = true
+					c.mu.Unlock()
+				}
 				s.Started = rec.Clock().Now()
 				s.Intended, s.Connected = s.Started, s.Started
 				rec.Shard(0).Begin(s.Started)
@@ -81,7 +88,10 @@ func (c *crowded) Drive(ctx context.Context, load drive.Load, rec *record.Record
 func (c *crowded) Close() {}
 
 func (c *crowded) Walk(ctx context.Context, onFresh bool, _ time.Duration) []record.Probe {
-	return []record.Probe{c.probe(ctx, "functional", onFresh, crowdedMs*time.Millisecond, true)}
+	c.mu.Lock()
+	stuck := c.stays && c.stuck
+	c.mu.Unlock()
+	return []record.Probe{c.probe(ctx, "functional", onFresh, crowdedMs*time.Millisecond, !stuck)}
 }
 
 func (c *crowded) Get(ctx context.Context, _, _ string, onFresh bool, timeout time.Duration) record.Probe {
@@ -205,6 +215,31 @@ func TestAnErrorBurstEndsTheSearch(t *testing.T) {
 	watched := slices.IndexFunc(run.Probes, func(p record.Probe) bool { return p.Probe == "functional" && p.OffsetS >= b.OffsetS })
 	if watched < 0 || run.Probes[watched].OffsetS > b.OffsetS+1 {
 		t.Error("recovery was not watched at once")
+	}
+}
+
+// What the brake left stuck is restarted like what an overload did, and its leaks are looked for.
+func TestATargetStuckByTheSearchIsRestarted(t *testing.T) {
+	restarts := 0
+	c := &crowded{stays: true, outcome: func(users, _ int) record.Sample {
+		if users > 8 {
+			return record.Sample{Error: record.ErrorStatus, Status: 503, Flags: record.Reused}
+		}
+		return record.Sample{Flags: record.Reused}
+	}}
+	c.change = func(x *experiment) {
+		x.Target.Bundled = true
+		x.Restart = func(context.Context, string) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			restarts++
+			c.stuck = false
+			return nil
+		}
+	}
+	_, res := ride(t, c, nil, false)
+	if len(res.Brakes) != 1 || res.Recovery.Class != record.StuckRestart || restarts == 0 || res.Recovery.CooledSeconds == nil {
+		t.Errorf("brakes %+v, %d restarts, recovery %+v", res.Brakes, restarts, res.Recovery)
 	}
 }
 

@@ -353,11 +353,20 @@ func (x *experiment) watchOnly(ctx context.Context, why string) error {
 	return x.watchIdle(ctx)
 }
 
-// watchIdle watches what becomes of a target that has no load any more, and writes the verdict into the run folder.
+// watchIdle watches what becomes of a target that has no load any more, has a stuck one restarted, and writes the verdict into the
+// run folder. The load that ended is the trigger, whatever it was meant to be.
 func (x *experiment) watchIdle(ctx context.Context) error {
-	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS}
+	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS, endS: x.now().Seconds(), books: Books{Rests: []Span{x.quietSpan}}}
 	t.watchUntilSettled(ctx)
+	if ctx.Err() == nil {
+		if err := t.enterRest(ctx, t.endS); err != nil {
+			return err
+		}
+	}
 	t.conclude()
+	if t.verdict.Class == record.Stuck && ctx.Err() == nil {
+		t.restartCure(ctx)
+	}
 	x.recovered = t.verdict.Class
 	x.event(record.EventRecovery, -1, t.verdict.Summary, t.verdict)
 	return context.Cause(ctx)
