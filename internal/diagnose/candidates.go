@@ -49,9 +49,11 @@ func (s *sight) candidates(claimed []claim) []claim {
 	if open {
 		out = append(out, unknown(s))
 	}
+	first := true // of those that say why it is slow
 	for i := range all {
 		c := all[i].claim
-		c.inside, c.instead = false, open || i > 0
+		c.inside, c.instead = false, !c.stuck && (open || !first)
+		first = first && c.stuck
 		for j := range all {
 			if all[j].Cause != c.Cause {
 				c.maybe(all[j].Cause)

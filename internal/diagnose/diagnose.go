@@ -78,6 +78,7 @@ func (s *sight) findings() []claim {
 	})
 	blind := !s.index.answered()
 	named := false
+	s.claims = slices.Clone(all)
 	for i := range all {
 		all[i].settle(s.predicted(&all[i]))
 		named = named || !all[i].aside && !s.outlasts(&all[i])

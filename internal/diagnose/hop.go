@@ -67,7 +67,7 @@ func (s *sight) entry() (string, bool) {
 func (s *sight) hop(from, to string) record.Hop {
 	h := record.Hop{Caller: from, Callee: to, Direct: s.direct(to)}
 	if from != "" {
-		if s.lone != nil {
+		if s.lone != nil && s.lone.trial.Load.Users == 1 {
 			h.Alone = s.times(*s.lone, from, to)
 		} else if t := s.best; t.Load.Users == 1 {
 			h.Alone = s.times(s.loads[0], from, to)
@@ -132,7 +132,10 @@ func (s *sight) served(w window, service string) (n, seconds float64, ok bool) {
 				continue
 			}
 			k, known := w.delta(service, m.name+"_count", label(m.route, r))
-			t, _ := w.delta(service, m.name+"_sum", label(m.route, r))
+			t, summed := w.delta(service, m.name+"_sum", label(m.route, r))
+			if !summed {
+				continue
+			}
 			n, seconds, ok = n+k, seconds+t, ok || known
 		}
 		if ok && n > 0 {
@@ -205,15 +208,23 @@ func (s *sight) direct(service string) *record.HopDirect {
 	return d
 }
 
-// exonerate writes down, with what limits, that a test has ruled its downstream out.
+// exonerate writes down, with what limits, that a test has ruled its downstream out. What waits in front of a service's clock, in its
+// accept queue, is that service's all the same.
 func (s *sight) exonerate(claims []claim) {
+	for i := range s.hops {
+		h := &s.hops[i]
+		if h.Exonerated && slices.ContainsFunc(claims, func(c claim) bool { return c.Cause == "accept-backlog" && c.Where == h.Callee }) {
+			h.Exonerated, h.Whose = false, record.WhoseBetween
+			h.Verdict = strings.Replace(h.Verdict, h.Callee+" is exonerated; ", "", 1) + "; connections wait in the accept queue of " + h.Callee
+		}
+	}
 	for i := range claims {
 		c := &claims[i]
 		if c.Role != SlowBecause {
 			continue
 		}
 		for _, h := range s.hops {
-			if ruled := h.Exonerated && h.Direct != nil; ruled && h.Callee != c.Where && !(c.Cause == "slow-downstream" && c.to == h.Callee) {
+			if ruled := h.Exonerated && h.Direct != nil && h.Judged == "best"; ruled && h.Callee != c.Where && !(c.Cause == "slow-downstream" && c.to == h.Callee) {
 				c.notThe("slow-downstream", "%s", h.Verdict)
 			}
 		}

@@ -124,6 +124,11 @@ func TestTheEntryHop(t *testing.T) {
 	if h := hopOf(t, res, "captest", "user"); h.Whose != record.WhoseCallee || *h.Best.CallerMs != 2000 || !strings.Contains(h.Verdict, "what it waits for in turn included") {
 		t.Errorf("%+v: %s", h, h.Verdict)
 	}
+	own, result := flatAt(5).with(healthy(), services{"user": serving(fives, [3]float64{.1, .1, .1})}).tested().play()
+	Explain(own, result)
+	if h := hopOf(t, result, "captest", "user"); h.Whose != record.WhoseBetween || h.Exonerated || !strings.Contains(h.Verdict, "in its accept queue") {
+		t.Errorf("a queue before the entry's clock: %+v: %s", h, h.Verdict)
+	}
 	run.Info.Steps = []string{"a", "b"} // the journey's time is not one call's
 	Explain(run, res)
 	for _, h := range res.Hops {

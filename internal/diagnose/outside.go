@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -51,9 +52,10 @@ func (o *outside) sockets() {
 	for _, name := range o.servicesSeen() {
 		o.in[name] = math.Max(0, o.inbound(o.load.window, name)-o.inbound(window{to: o.all.from}, name))
 		o.cpu[name] = o.coresUsed(o.load.window, name)
-		for to, n := range o.outbound(o.load.window, name) {
+		on := o.outbound(o.load.window, name)
+		for _, to := range slices.Sorted(maps.Keys(on)) { // in order: floating-point sums depend on it
 			called[to] = true
-			o.out[name] += n
+			o.out[name] += on[to]
 		}
 	}
 	at := ""

@@ -31,8 +31,8 @@ func servedAtOnce(s *sight, c *claim) []prediction {
 		return nil
 	}
 	want, own := s.places(c)
-	if want <= 0 {
-		return nil
+	if n := t.Values["requests"]; want <= 0 || n > 0 && want >= n || !s.asked(t, c) {
+		return nil // nobody waits for what has more places than there were requests
 	}
 	met := low <= want && want <= high
 	form := t.Words["form"]
@@ -50,6 +50,12 @@ func servedAtOnce(s *sight, c *claim) []prediction {
 		test: record.TestBurst, what: "answered at a time", measured: t.Values["servers"], expected: fmt.Sprintf("%.3g", want), met: met,
 		decides: c.inside && !others && len(c.Lookalikes) == 0 && (form == "even" || form == "steps"),
 	}}
+}
+
+// asked says whether a test speaks of a claim: tests ask the scenario's first step alone, and in a journey of several another step,
+// at another service, may be what is slow.
+func (s *sight) asked(t record.Test, c *claim) bool {
+	return len(s.run.Info.Steps) <= 1 || c.Cause == "event-loop-blocked" && c.Where == t.Where
 }
 
 // places are how many at a time the claimed resource serves, 0 unknown, and which kinds of the service's resources it is.
@@ -97,7 +103,7 @@ func (s *sight) places(c *claim) (n float64, own []kind) {
 func slowsDown(s *sight, c *claim) []prediction {
 	t, ok := s.test(record.TestCoupling, "")
 	k, known := t.Values["coupling"]
-	if !ok || !known || c.aside || c.rank > 0 || c.stuck {
+	if !ok || !known || c.aside || c.rank > 0 || c.stuck || !s.asked(t, c) {
 		return nil
 	}
 	p := prediction{test: record.TestCoupling, what: "rise of a trivial request ÷ journeys' own rise", measured: k}
@@ -113,7 +119,7 @@ func slowsDown(s *sight, c *claim) []prediction {
 		}
 		burst, _ := s.test(record.TestBurst, "")
 		cores, _ := s.cores()
-		p.decides = low > sharedFrom && burst.Words["form"] == "even" && cores > 1
+		p.decides = low > sharedFrom && burst.Words["form"] == "even" && cores > 1 && (!c.inside || len(c.Lookalikes) == 0)
 	case "lock-contention", "pool-too-small", "semaphore-too-small", "database-pool-starved", "slow-downstream":
 		p.expected, p.met = "< 0.05", k < ownBelow
 		if !p.met && low <= sharedFrom {
@@ -140,7 +146,9 @@ func dialsLate(s *sight, c *claim) []prediction {
 	}
 	const repetition = 900 // ms: the first is sent after 1 s (RFC 6298)
 	p := prediction{test: record.TestConnections, what: "longest dial", measured: late, unit: "ms", expected: "≥ 1000", met: late >= repetition}
-	p.decides = t.Values["goodput_ratio"] < 0.8
+	// A lost packet is repeated after as long, and is one of many; what waits to be accepted are most of them.
+	ratio, measured := t.Values["goodput_ratio"]
+	p.decides = measured && ratio < 0.8 && t.Values["dial_ms"] >= 100
 	if !p.met && late >= 100 {
 		return nil
 	}

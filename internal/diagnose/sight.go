@@ -19,6 +19,7 @@ type sight struct {
 	after     *window       // no load, nothing in flight, nothing restarted yet
 	resources []resource
 	tests     []record.Test
+	claims    []claim // that the evidence carries, once they are weighed
 	hops      []record.Hop
 	// What changes in thought have done so far: services whose hashing is in a pool, and the cores they have.
 	moved     map[string]bool

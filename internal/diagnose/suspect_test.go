@@ -123,7 +123,21 @@ func TestPredictionsOfSettings(t *testing.T) {
 	unseen := knob("user", "hash_cost", 10, 12, 20.2, 0)
 	delete(unseen.Values, "other_work_percent")
 	elastic := func(e, other float64) record.Test {
-		return record.Test{Name: record.TestElasticity, Where: "kill-bill", Values: map[string]float64{"elasticity": e, "other_work_percent": other}}
+		return record.Test{
+			Name: record.TestElasticity, Where: "kill-bill", Values: map[string]float64{"elasticity": e, "other_work_percent": other},
+			Words: map[string]string{"caller": "billing", "callee": "kill-bill"},
+		}
+	}
+	elsewhere := elastic(-.1, 3)
+	elsewhere.Words["caller"] = "user"
+	crowd := knob("user", "hash_cost", 10, 12, 20.2, 3)
+	crowd.Values["users"], crowd.Values["predicted_knee_users"] = 9, 8
+	busy := hashingAt10()
+	busy.change = func(_ *record.Run, res *record.Result) {
+		other := 40.0
+		for i := range res.Trials {
+			res.Trials[i].OtherWorkPercent = &other
+		}
 	}
 	for _, c := range []struct {
 		name    string
@@ -148,6 +162,10 @@ func TestPredictionsOfSettings(t *testing.T) {
 		{"hashing that follows the downstream", hashingAt10(), elastic(-.9, 3), "cpu-bound-hashing@user C1 slow-because", true},
 		{"permits held for the downstream", semaphore, elastic(-.9, 3), "semaphore-too-small@billing C3 slow-because", false},
 		{"permits held for the downstream, or other work that took the CPU", semaphore, elastic(-.9, 30), "semaphore-too-small@billing C2 slow-because", false},
+		{"permits for another call", semaphore, elsewhere, "semaphore-too-small@billing C2 slow-because", false},
+		{"less than predicted, with too few users for it", hashingAt10(), crowd, "cpu-bound-hashing@user C2 slow-because", false},
+		{"a gain that chance may bring", hashingAt10(), knob("user", "hash_cost", 10, 11.2, 13.1, 3), "cpu-bound-hashing@user C2 slow-because", false},
+		{"as predicted of what was measured beside other work", busy, knob("user", "hash_cost", 10, 18.5, 20.2, 3), "cpu-bound-hashing@user C2 slow-because", false},
 		{"permits that are not", semaphore, elastic(-.1, 3), "semaphore-too-small@billing C1 slow-because", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

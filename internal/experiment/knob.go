@@ -125,6 +125,7 @@ func (a *alteration) knob(ctx context.Context) (record.Test, error) {
 	}
 	a.turned = true
 	got.values["predicted_per_second"], got.values["predicted_low_per_second"], got.values["predicted_high_per_second"] = t.PerSecond, t.Low, t.High
+	got.values["predicted_knee_users"] = t.KneeUsers
 	return record.Test{Where: t.Service, Values: got.values, Words: map[string]string{"knob": t.Name, "from": t.From, "to": t.To, "limit": t.Limit}}, nil
 }
 

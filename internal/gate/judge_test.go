@@ -445,8 +445,8 @@ func TestMissedBesideOtherWork(t *testing.T) {
 		if c.name == "errors" {
 			bad = 20
 		}
-		run, res := made(t, c.plan, sample{phase: "ramp", users: 4, ms: 100, n: 100, bad: bad})
-		res.Trials[0].OtherWorkPercent = &c.others
+		run, res := made(t, c.plan, sample{phase: "ramp", users: 4, ms: 100, n: 100, bad: bad}, sample{phase: "bracket", rate: 8, ms: 100, n: 80, bad: bad})
+		res.Trials[0].OtherWorkPercent, res.Trials[1].OtherWorkPercent = &c.others, &c.others
 		Judge(run, res, parse(t, c.limits...))
 		if res.Verdict != c.want || res.ExitCode != c.code {
 			t.Errorf("%s: %s (%d), want %s (%d); %v", c.name, res.Verdict, res.ExitCode, c.want, c.code, res.Limits)
@@ -461,6 +461,7 @@ func TestMissedBesideOtherWork(t *testing.T) {
 func TestABacklogIsNotWithin(t *testing.T) {
 	t.Parallel()
 	run, res := made(t, PlanCapacity, sample{phase: "open", rate: 8, ms: 100, n: 80}, sample{phase: "open", rate: 12, ms: 100, n: 120, verdict: "fail"})
+	res.Trials[1].Reasons = []string{"backlog: 9 more in flight at the end than at the start"}
 	Judge(run, res, parse(t, "p95<500"))
 	if at := res.Limits[0].At; at != "8/s" {
 		t.Errorf("judged at %q, want the load whose trials passed", at)

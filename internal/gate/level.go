@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
@@ -70,7 +71,7 @@ func Load(l record.Load) string {
 type level struct {
 	load   record.Load
 	trials []record.TrialSums
-	failed int     // of the trials, by their own verdict, which knows of a growing backlog too
+	failed int     // of the trials, in which a backlog grew
 	others float64 // most of the machine that other work took, in percent
 }
 
@@ -100,7 +101,7 @@ func levels(run *record.Run, res *record.Result) []level {
 		v := &list[at]
 		v.trials = append(v.trials, sums)
 		v.others = max(v.others, otherWork(&res.Trials[i]))
-		if t.Verdict == "fail" {
+		if t.Verdict == "fail" && slices.ContainsFunc(t.Reasons, func(why string) bool { return strings.HasPrefix(why, "backlog") }) {
 			v.failed++
 		}
 	}
@@ -202,7 +203,7 @@ func capacity(res *record.Result, l scenarios.Limit) judged {
 	b := res.Capacity.PerSecond
 	others := 0.0
 	for i := range res.Trials {
-		if t := &res.Trials[i]; !Stimulus(t.Phase) {
+		if t := &res.Trials[i]; !Stimulus(t.Phase) && t.Load.RatePerSecond > 0 { // the bounds are those of open loads
 			others = max(others, otherWork(t))
 		}
 	}
