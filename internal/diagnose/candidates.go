@@ -392,5 +392,8 @@ func givenUp(o *outside) []candidate {
 	if o.res.Recovery != nil && o.res.Recovery.Class == record.Slow {
 		c.points++
 	}
+	if o.tied() { // whoever does not get to anything does not get to closing connections either
+		c.points -= 2
+	}
 	return []candidate{c}
 }
