@@ -69,7 +69,7 @@ func (x *experiment) couplingTest(ctx context.Context) (record.Test, error) {
 		return out, err
 	case end.brake != nil:
 		out.Skipped = end.brake.Error()
-		return out, nil
+		return out, end.brake
 	case end.verdict == verdictInvalid:
 		out.Skipped = "the load was not what it should have been: " + end.reasons[0]
 		return out, nil

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -30,27 +31,29 @@ func (x *experiment) quietTests() []test {
 	return append(out, x.tierTests()...)
 }
 
-// askingTests ask the scenario's first step in ways of their own. One that leaves the target wounded is the last.
+// askingTests ask the scenario's first step in ways of their own.
 func (x *experiment) askingTests() []test {
-	wounded := false
-	resting := func(run func(context.Context) (record.Test, error)) func(context.Context) (record.Test, error) {
-		return func(ctx context.Context) (record.Test, error) {
-			if wounded {
-				return record.Test{Skipped: "the target did not come to rest after the test before"}, nil
-			}
-			x.testSent = false
-			out, err := run(ctx)
-			if err == nil && ctx.Err() == nil && x.testSent {
-				wounded = x.drain(ctx) == search.Wounded
-			}
-			return out, err
-		}
-	}
 	return []test{
-		{record.TestBurst, burstBudget + 4*time.Second, resting(x.burstTest)},
-		{record.TestCoupling, couplingIdle + couplingWarm + couplingMeasured, resting(x.couplingTest)},
-		{record.TestShortCircuit, shortLoaded + time.Second, resting(x.shortCircuitTest)},
-		{record.TestConnections, 2*connectionsLength + 2*time.Second, resting(x.connectionsTest)},
+		{record.TestBurst, burstBudget + 4*time.Second, x.resting("", x.burstTest)},
+		{record.TestCoupling, couplingIdle + couplingWarm + couplingMeasured, x.resting("", x.couplingTest)},
+		{record.TestShortCircuit, shortLoaded + time.Second, x.resting("", x.shortCircuitTest)},
+		{record.TestConnections, 2*connectionsLength + 2*time.Second, x.resting("", x.connectionsTest)},
+	}
+}
+
+// resting makes a test, at a service that its result would name, and sees the target at rest after it. One that leaves the target
+// wounded is the last.
+func (x *experiment) resting(where string, run func(context.Context) (record.Test, error)) func(context.Context) (record.Test, error) {
+	return func(ctx context.Context) (record.Test, error) {
+		if x.wounded {
+			return record.Test{Where: where, Skipped: "the target did not come to rest after the test before"}, nil
+		}
+		x.testSent = false
+		out, err := run(ctx)
+		if err == nil && ctx.Err() == nil && x.testSent {
+			x.wounded = x.drain(ctx) == search.Wounded
+		}
+		return out, err
 	}
 }
 
@@ -66,11 +69,16 @@ func (x *experiment) expectedOf(tests []test) time.Duration {
 }
 
 // discriminate makes tests one after the other and writes down what they measured, or why they were not made. follows is how long
-// the run usually takes behind them.
+// the run usually takes behind them. A *Braked says that the brake ended them: no more is asked of the target.
 func (x *experiment) discriminate(ctx context.Context, tests []test, follows time.Duration) error {
+	var braked *Braked
 	for i, t := range tests {
 		if slices.Contains(x.NoTests, t.name) {
 			x.event(record.EventTest, -1, "", record.Test{Name: t.name, Skipped: "not wanted"})
+			continue
+		}
+		if braked != nil {
+			x.event(record.EventTest, -1, "", record.Test{Name: t.name, Skipped: "the brake was pulled in the test before"})
 			continue
 		}
 		x.progress.ahead(x.expectedOf(tests[i+1:]) + follows)
@@ -79,11 +87,14 @@ func (x *experiment) discriminate(ctx context.Context, tests []test, follows tim
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
+		if err != nil && !errors.As(err, &braked) {
 			return err
 		}
 		found.Name = t.name
 		x.event(record.EventTest, -1, found.Skipped, found)
+	}
+	if braked != nil {
+		return braked
 	}
 	return nil
 }

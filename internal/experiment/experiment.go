@@ -86,6 +86,7 @@ type experiment struct {
 	aloneMs []float64 // the first step alone, as the burst test met it
 
 	testSent  bool      // the test in progress has asked the target for something
+	wounded   bool      // a test left the target so that it did not come to rest
 	asked     LoadCount // what tests have asked for besides the recorded load
 	recovered string    // class of the recovery verdict; "" before there is one
 	altered   bool      // a setting of the target has been changed: what happens now is not the target's doing

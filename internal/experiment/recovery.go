@@ -359,9 +359,7 @@ func (x *experiment) watchIdle(ctx context.Context) error {
 	t := &recoveryTest{experiment: x, reached: x.reached(), pace: x.care, loadS: x.quietSpan.ToS, endS: x.now().Seconds(), books: Books{Rests: []Span{x.quietSpan}}}
 	t.watchUntilSettled(ctx)
 	if ctx.Err() == nil {
-		if err := t.enterRest(ctx, t.endS); err != nil {
-			return err
-		}
+		_ = t.enterRest(ctx, t.endS) // a run that ends here has its verdict all the same; the cause is given below
 	}
 	t.conclude()
 	if t.verdict.Class == record.Stuck && ctx.Err() == nil {

@@ -49,8 +49,15 @@ func (x *experiment) search(ctx context.Context) error {
 		default:
 			x.note("search ended: " + a.Why)
 			x.stateCapacity()
-			if err := x.discriminate(ctx, x.quietTests(), x.care.usual()); err != nil {
+			err := x.discriminate(ctx, x.quietTests(), x.care.usual())
+			if braked := (*Braked)(nil); errors.As(err, &braked) {
+				return x.watchIdle(ctx)
+			}
+			if err != nil {
 				return err
+			}
+			if x.wounded {
+				return x.watchOnly(ctx, "a test left the target unwell")
 			}
 			return x.overloadAndRecover(ctx)
 		}

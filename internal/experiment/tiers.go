@@ -49,9 +49,9 @@ func (x *experiment) tierTests() []test {
 			out = append(out, x.noTiers(d.Service, "nothing can send straight at a service"))
 		default:
 			load := tierLoad(innerOf(x.Scenario, x.Target))
-			out = append(out, test{name: record.TestTiers, expected: tierAlone + load, run: func(ctx context.Context) (record.Test, error) {
+			out = append(out, test{name: record.TestTiers, expected: tierAlone + load, run: x.resting(d.Service, func(ctx context.Context) (record.Test, error) {
 				return x.tier(ctx, d.Service, load)
-			}})
+			})})
 		}
 	}
 	return out
@@ -91,6 +91,7 @@ func (x *experiment) tier(ctx context.Context, service string, length time.Durat
 	defer d.Close()
 	bound, done := x.Control.trial(ctx)
 	defer done()
+	x.testSent = true
 	// The first connects, and finds the service's caches as they are: it is not counted.
 	warm, err := d.Send(bound, drive.DirectLoad{Users: 1, For: tierAlone, Total: 1, Grace: tierGrace})
 	if err == nil && warm.N > 0 && warm.Failed == warm.N {
@@ -112,9 +113,6 @@ func (x *experiment) tier(ctx context.Context, service string, length time.Durat
 		return skip("ended before its time")
 	case alone.Requests.N() == 0 || loaded.Requests.N() == 0:
 		return skip("no request straight at it was answered: " + alone.Failure + loaded.Failure)
-	}
-	if loaded.Unfinished > 0 {
-		x.drain(ctx)
 	}
 	out.Values = map[string]float64{
 		"direct_r1_ms": alone.Requests.MeanMs(), "direct_mean_ms": loaded.Requests.MeanMs(), "direct_p95_ms": loaded.Requests.QuantileMs(0.95),
