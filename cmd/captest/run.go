@@ -137,11 +137,11 @@ func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experi
 	wg.Go(func() { observer.Run(background) })
 	closeScreen := show(background, e, o, recorder, keys(control, folder, clock))
 
-	restart, can := stack.restart(), settings{}
+	restart, can, said := stack.restart(), settings{}, &held{}
 	if target.Bundled {
 		can = stack.settings(target)
 	} else {
-		restart, can = restartHook(target), settingsOf(target)
+		restart, can = restartHook(target, said), settingsOf(target, said)
 	}
 	runErr := experiment.Run(ctx, experiment.Config{
 		Scenario: scenario, Target: target, Guard: j.guard, Limits: j.limits, Engine: engine, Prober: prober, Asker: prober, NoTests: o.skipTests, Recorder: recorder,
@@ -156,6 +156,7 @@ func perform(ctx context.Context, e *env, o *runOptions, j *job, control *experi
 		Baseline: j.baseline, Restart: restart, Change: can.change, Suspect: can.suspect(folder.Dir()), NoBrake: o.noBrake, Own: experiment.OwnNow(len(j.sources)),
 	})
 	closeScreen()
+	said.release(e.stderr)
 	stopBackground()
 	wg.Wait()
 	engine.Close()

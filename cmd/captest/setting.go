@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/captest/captest/internal/diagnose"
@@ -46,8 +47,8 @@ func bundledKnob(setting string) string {
 	return setting
 }
 
-// settingsOf are those that a target file has commands for.
-func settingsOf(t *targets.Target) settings {
+// settingsOf are those that a target file has commands for; said gets what a command that fails has written.
+func settingsOf(t *targets.Target, said io.Writer) settings {
 	any := false
 	for _, s := range t.Services {
 		any = any || len(s.Knobs) > 0
@@ -75,10 +76,7 @@ func settingsOf(t *targets.Target) settings {
 			if !ok {
 				return fmt.Errorf("target %s: %q is no plain value for the command of %s.%s", t.Name, value, service, setting)
 			}
-			if err := runHook(ctx, command, hookTimeout); err != nil {
-				return fmt.Errorf("knob %s.%s: %w", service, setting, err)
-			}
-			return nil
+			return runHook(ctx, service+"."+setting, command, hookTimeout, said)
 		},
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,14 +18,15 @@ import (
 
 func TestSettingsOfATargetFile(t *testing.T) {
 	t.Parallel()
-	if s := settingsOf(&targets.Target{Services: []targets.Service{{Name: "a", Restart: "true"}}}); s.at != nil || s.change != nil || s.suspect("") != nil {
+	if s := settingsOf(&targets.Target{Services: []targets.Service{{Name: "a", Restart: "true"}}}, io.Discard); s.at != nil || s.change != nil || s.suspect("") != nil {
 		t.Error("a target without knobs has settings")
 	}
 	mark := filepath.Join(t.TempDir(), "mark")
+	var said bytes.Buffer
 	s := settingsOf(&targets.Target{Name: "stub", Entry: "a", Services: []targets.Service{
 		{Name: "a", Knobs: []targets.Knob{{Name: "workers", Value: "4", Command: "echo {{value}} {{value}} > " + mark}}},
 		{Name: "b", Knobs: []targets.Knob{{Name: "db_pool", Value: "5", Command: "echo no such unit {{value}} >&2; exit 3"}}},
-	}})
+	}}, &said)
 	if v, ok := s.at("a", "workers"); v != "4" || !ok {
 		t.Errorf("workers stand at %q, %v", v, ok)
 	}
@@ -39,12 +42,15 @@ func TestSettingsOfATargetFile(t *testing.T) {
 	for _, c := range []struct{ service, setting, value, want string }{
 		{"a", "db_pool", "10", `service "a" has no knob db_pool; add it under knobs: in the target file`},
 		{"c", "workers", "8", `service "c" has no knob workers`},
-		{"b", "db_pool", "10", "exit status 3: no such unit 10"},
+		{"b", "db_pool", "10", "b.db_pool: its command failed (exit status 3)"},
 		{"a", "workers", "8; touch /tmp/x", "is no plain value"},
 	} {
 		if err := s.change(t.Context(), c.service, c.setting, c.value); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s.%s=%s: %v, want %s", c.service, c.setting, c.value, err, c.want)
 		}
+	}
+	if !strings.HasSuffix(said.String(), "it said: no such unit 10\n") {
+		t.Errorf("for the user alone: %q", said.String())
 	}
 }
 

@@ -157,7 +157,7 @@ func (a *alteration) with(ctx context.Context, k Knob, users int, least time.Dur
 		if ctx.Err() != nil {
 			return altered{}, "", context.Cause(ctx)
 		}
-		a.warn("%s could not be set to %s: %v", k, k.To, err)
+		a.warn("%s could not be set to %s: %s", k, k.To, brief(err))
 		return altered{}, fmt.Sprintf("%s could not be set to %s", k, k.To), nil
 	}
 	if !a.works(ctx) {
@@ -219,7 +219,7 @@ func (a *alteration) putBack(run context.Context, k Knob) {
 	a.event(record.EventSetting, -1, fmt.Sprintf("%s back to %s", k, k.From), record.Setting{Service: k.Service, Name: k.Name, From: k.To, To: k.From})
 	if err := a.Change(ctx, k.Service, k.Name, k.From); err != nil {
 		a.why = fmt.Sprintf("%s could not be put back to %s and may still stand at %s", k, k.From, k.To)
-		a.warn("%s: %v", a.why, err)
+		a.warn("%s: %s", a.why, brief(err))
 		return
 	}
 	if run.Err() == nil && !a.works(run) && run.Err() == nil {

@@ -29,7 +29,7 @@ func (a *altering) change(_ context.Context, service, setting, value string) err
 	switch value {
 	case a.refuse:
 		a.mu.Unlock()
-		return errors.New("no such unit")
+		return errors.New("no such unit; the last lines of its log:\n  | token=secret")
 	case "16":
 		a.places = 16
 	case "8":
@@ -258,5 +258,8 @@ func TestNothingIsTestedAfterASettingThatStays(t *testing.T) {
 		return e.Kind == record.EventWarning && strings.Contains(e.Text, want+": no such unit")
 	}) {
 		t.Error("nobody was told")
+	}
+	if slices.ContainsFunc(run.Events, func(e record.Event) bool { return strings.Contains(e.Text, "secret") }) {
+		t.Error("a service's log is in the events")
 	}
 }

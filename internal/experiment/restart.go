@@ -29,9 +29,8 @@ func (t *recoveryTest) restartCure(ctx context.Context) {
 		began := t.now()
 		for _, name := range names {
 			if err := t.Restart(ctx, name); err != nil {
-				text, _, _ := strings.Cut(err.Error(), "; the last lines")
-				t.warn("restarting %s: %s", name, text)
-				r.Restart.Note = text
+				r.Restart.Note = brief(err)
+				t.warn("restarting %s: %s", name, r.Restart.Note)
 			}
 		}
 		if t.works(ctx) {
@@ -45,6 +44,12 @@ func (t *recoveryTest) restartCure(ctx context.Context) {
 		}
 	}
 	r.Summary += "; restarting " + strings.Join(can, ", ") + " did not cure it"
+}
+
+// brief is an error without the end of a service's log: who reads the run folder need not be who may read that.
+func brief(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "; the last lines")
+	return text
 }
 
 // restartable lists the services captest can restart, the innermost first: files and stacks name the entry first.

@@ -155,12 +155,15 @@ func (e trialEnd) resolution() *float64 {
 	return ref(100 * e.trial.Verdict.Resolution)
 }
 
-// remember keeps what the run's validity is made of.
+// remember keeps what the run's validity is made of. What a test with another setting came to spoils no figure of the target.
 func (x *experiment) remember(index int, sums record.TrialSums, end trialEnd) {
+	if x.altered {
+		return
+	}
 	if sums.LagP99Ms != nil && (x.lagP99 == nil || *sums.LagP99Ms > *x.lagP99) {
 		x.lagP99 = sums.LagP99Ms
 	}
-	if end.verdict == verdictInvalid && !x.altered { // a test that came to nothing spoils no figure of the target
+	if end.verdict == verdictInvalid {
 		x.invalidTrials = append(x.invalidTrials, fmt.Sprintf("trial %d: %s", index+1, strings.Join(end.reasons, "; ")))
 	}
 }

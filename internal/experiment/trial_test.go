@@ -65,3 +65,17 @@ func TestFewPausesAreNoPercentile(t *testing.T) {
 		t.Errorf("pauses of %v ms in a trial of 1 µs: %q", many.P99Ms(), e.invalid(sums, many, 0))
 	}
 }
+
+// A load with another setting says nothing of whether the run's figures hold.
+func TestWhatWasMeasuredWithAnotherSettingSpoilsNothing(t *testing.T) {
+	t.Parallel()
+	lag := 50.0
+	end := trialEnd{verdict: verdictInvalid, reasons: []string{"captest sent late"}}
+	for _, altered := range []bool{false, true} {
+		x := &experiment{altered: altered}
+		x.remember(0, record.TrialSums{LagP99Ms: &lag}, end)
+		if kept := len(x.invalidTrials) == 1 && x.lagP99 != nil; kept == altered {
+			t.Errorf("a setting changed: %v, kept: %v", altered, kept)
+		}
+	}
+}

@@ -30,7 +30,7 @@ const mostBrakes = 100
 // brake takes over one pull.
 func (s *summary) brake(e *Event, r *Result) {
 	var b Brake
-	if !s.decode(e, &b) || len(r.Brakes) == mostBrakes {
+	if !s.decode(e, &b) || len(r.Brakes) == mostBrakes || e.OffsetS > s.run.alteredS() { // with another setting it is another target
 		return
 	}
 	b.OffsetS, b.Trial = e.OffsetS, e.Trial

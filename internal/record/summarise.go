@@ -34,7 +34,7 @@ func Summarise(run *Run) *Result {
 	s.fillRunInfo(&r.Run)
 	s.warnOfChanges(r.Changes)
 	r.Connections = Connections{
-		Client: clientConnections(run.Frames), Target: s.targetConnections(), ListenOverflows: listenOverflows(s.own.Hosts),
+		Client: clientConnections(s.own.Frames), Target: s.targetConnections(), ListenOverflows: listenOverflows(s.own.Hosts),
 	}
 	s.targetKernel(r.Connections.Target)
 	if s.damaged > 0 {
