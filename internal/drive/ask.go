@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -142,83 +143,155 @@ const (
 
 // CrowdSums are what a crowd's requests came to.
 type CrowdSums struct {
-	OK, Failed uint64
-	Seconds    float64         // from the first request to the last answer
-	Mean       time.Duration   // of those that succeeded
+	OK, Failed uint64          // answered within the length
+	Seconds    float64         // in which they were: the length, or until the last answer where there were no requests left
+	Mean       time.Duration   // of all that succeeded, also after the length
 	Dials      []time.Duration // in order of length; the first few hundred
 	Statuses   map[int]uint64
+	Sent       CrowdSent
+}
+
+// CrowdSent is all that a crowd asked for, users who could not begin and answers after the length among it.
+type CrowdSent struct{ Requests, Failed, TimedOut uint64 } // of Requests; of Failed
+
+// add counts one request.
+func (c *CrowdSent) add(class record.ErrorClass) {
+	c.Requests++
+	if class != record.ErrorNone {
+		c.Failed++
+	}
+	if class == record.ErrorTimeout {
+		c.TimedOut++
+	}
 }
 
 // mostDials are remembered of a crowd.
 const mostDials = 500
 
 // Crowd is a small closed load of the first step: users who ask again as soon as they have been answered, for so long or until most
-// requests have been sent, whichever is first; a request may take ten seconds more. It is a test's load: no recorder counts it, so it must be one the target carries.
+// requests have been sent, whichever is first; a request may take ten seconds more. All users have been set up before its time
+// begins, and one that fails at once pauses as in any closed load. It is a test's load: no recorder counts it, so it must be one the
+// target carries.
 func (p *Prober) Crowd(ctx context.Context, users int, how Sharing, length time.Duration, most uint64) (CrowdSums, error) {
-	s := &p.sender.script.steps[0]
-	sums := CrowdSums{Statuses: map[int]uint64{}}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	var claimed atomic.Uint64
-	var fatal error
-	var total time.Duration
 	shared := p.sender.connector.transport()
 	defer shared.CloseIdleConnections()
-	began := time.Now()
-	for i := range users {
+	c := &crowd{step: &p.sender.script.steps[0], how: how, length: length, most: most, sums: CrowdSums{Statuses: map[int]uint64{}}}
+	all := make([]*user, users)
+	var wg sync.WaitGroup
+	for i := range all {
 		u := p.sender.user(i)
 		if how == OneConnection {
 			u.transport = shared
 		}
+		defer u.rest()
 		wg.Go(func() {
-			defer u.rest()
-			out := u.prepare(ctx)
-			err := out.fatal
-			if err == nil && out.failed() {
-				mu.Lock()
-				sums.Failed++
-				mu.Unlock()
+			if out := u.prepare(ctx); out.failed() {
+				c.lost(&out)
 				return
 			}
-			for err == nil && ctx.Err() == nil && time.Since(began) < length && claimed.Add(1) <= most {
-				if how == FreshConnections {
-					u.rest()
-				}
-				if err = u.begin(); err != nil {
-					break
-				}
-				out := u.send(ctx, s, min(s.timeout, length+10*time.Second), -1, nil)
-				err = out.fatal
-				a := asked(&out, out.sample.Started)
-				mu.Lock()
-				sums.Statuses[a.Status]++
-				if a.OK() {
-					sums.OK, total = sums.OK+1, total+a.Took
-				} else {
-					sums.Failed++
-				}
-				if a.Dial > 0 && len(sums.Dials) < mostDials {
-					sums.Dials = append(sums.Dials, a.Dial)
-				}
-				mu.Unlock()
-			}
-			if err != nil {
-				mu.Lock()
-				fatal = errors.Join(fatal, err)
-				mu.Unlock()
-			}
+			all[i] = u
 		})
 	}
 	wg.Wait()
-	sums.Seconds = time.Since(began).Seconds()
-	if sums.OK > 0 {
-		sums.Mean = total / time.Duration(sums.OK)
+	c.began = time.Now()
+	starts, end := context.WithTimeout(ctx, length)
+	defer end()
+	if c.fatal != nil {
+		return c.settled(), c.fatal
 	}
-	slices.Sort(sums.Dials)
-	if fatal != nil {
-		return sums, fatal
+	for _, u := range all {
+		if u != nil {
+			wg.Go(func() { c.user(ctx, starts, u) })
+		}
 	}
-	return sums, context.Cause(ctx)
+	wg.Wait()
+	return c.settled(), cmp.Or(c.fatal, context.Cause(ctx))
+}
+
+// crowd is one Crowd.
+type crowd struct {
+	step    *step
+	how     Sharing
+	length  time.Duration
+	most    uint64
+	began   time.Time
+	claimed atomic.Uint64
+
+	mu    sync.Mutex
+	sums  CrowdSums
+	total time.Duration // of those that succeeded
+	good  uint64
+	last  time.Duration // answer within the length
+	fatal error
+}
+
+// user asks until starts is over.
+func (c *crowd) user(ctx, starts context.Context, u *user) {
+	for starts.Err() == nil && time.Since(c.began) < c.length && c.claimed.Add(1) <= c.most {
+		if c.how == FreshConnections {
+			u.rest()
+		}
+		if err := u.begin(); err != nil {
+			c.lost(&result{fatal: err})
+			return
+		}
+		out := u.send(ctx, c.step, min(c.step.timeout, c.length+10*time.Second), -1, nil)
+		if out.fatal != nil {
+			c.lost(&out)
+			return
+		}
+		c.count(asked(&out, out.sample.Started))
+		sleep(starts, u.restAfter(out))
+	}
+}
+
+// lost is a user who cannot begin, or go on.
+func (c *crowd) lost(out *result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if out.fatal != nil {
+		c.fatal = errors.Join(c.fatal, out.fatal)
+		return
+	}
+	c.sums.Failed++
+	c.sums.Sent.add(out.sample.Error)
+}
+
+func (c *crowd) count(a Asked) {
+	at := time.Since(c.began)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.sums
+	s.Sent.add(a.Class)
+	s.Statuses[a.Status]++
+	if a.OK() {
+		c.total, c.good = c.total+a.Took, c.good+1
+	}
+	if a.Dial > 0 && len(s.Dials) < mostDials {
+		s.Dials = append(s.Dials, a.Dial)
+	}
+	if at > c.length {
+		return
+	}
+	c.last = max(c.last, at)
+	if a.OK() {
+		s.OK++
+	} else {
+		s.Failed++
+	}
+}
+
+// settled are the sums once all users are done.
+func (c *crowd) settled() CrowdSums {
+	c.sums.Seconds = c.length.Seconds()
+	if c.claimed.Load() >= c.most && c.last > 0 {
+		c.sums.Seconds = c.last.Seconds()
+	}
+	if c.good > 0 {
+		c.sums.Mean = c.total / time.Duration(c.good)
+	}
+	slices.Sort(c.sums.Dials)
+	return c.sums
 }
 
 // Multiplexes says whether HTTP/2 is spoken, so that many requests can share a connection.

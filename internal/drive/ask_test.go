@@ -2,10 +2,12 @@ package drive
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +103,45 @@ func TestCrowd(t *testing.T) {
 			if err != nil || got.OK != tt.ok || got.Failed != 0 || len(got.Dials) != tt.dials || !near(got.Mean.Seconds(), 0.1, 0.001) {
 				t.Errorf("%s, at most %d: %+v %v, want %d answers and %d dials", tt.how, tt.most, got, err, tt.ok, tt.dials)
 			}
+		}
+	})
+}
+
+// TestCrowdCountsWithinItsLength: what is answered later is no throughput of it, though it was asked for; neither is the time that
+// setting users up takes.
+func TestCrowdCountsWithinItsLength(t *testing.T) {
+	once(t)
+	synctest.Test(t, func(t *testing.T) {
+		m := stub(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/setup" {
+				time.Sleep(2 * time.Second)
+				return
+			}
+			time.Sleep(400 * time.Millisecond)
+			w.WriteHeader(http.StatusCreated)
+		})
+		p := prober(t, Config{Scenario: scenario(t, oneJSON+"setup:\n  - {name: begin, request: {method: GET, path: /setup}, expect: {status: 200}}\n"), dial: m.dial})
+		got, err := p.Crowd(t.Context(), 3, KeptConnections, time.Second, 1000)
+		if err != nil || got.OK != 6 || got.Seconds != 1 || got.Sent.Requests != 9 || got.Sent.Failed != 0 {
+			t.Errorf("%+v %v, want 6 answers within 1 s, and 3 later", got, err)
+		}
+		if got, err := p.Crowd(t.Context(), 3, KeptConnections, 10*time.Second, 3); err != nil || got.OK != 3 || !near(got.Seconds, 0.4, 0.001) {
+			t.Errorf("%+v %v, want 3 answers within 0.4 s: no more were to be sent", got, err)
+		}
+	})
+}
+
+// TestCrowdDoesNotHammer: where nobody listens, users pause as those of any closed load do.
+func TestCrowdDoesNotHammer(t *testing.T) {
+	once(t)
+	synctest.Test(t, func(t *testing.T) {
+		refused := func(context.Context, string, string) (net.Conn, error) {
+			time.Sleep(time.Microsecond) // virtual time goes on
+			return nil, syscall.ECONNREFUSED
+		}
+		got, err := prober(t, Config{dial: refused}).Crowd(t.Context(), 3, KeptConnections, 2*time.Second, 1e6)
+		if n := got.Sent.Failed; err != nil || n < 3 || n > 300 || got.OK != 0 || got.Failed != n {
+			t.Errorf("%+v %v, want a few attempts", got, err)
 		}
 	})
 }

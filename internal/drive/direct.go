@@ -64,7 +64,8 @@ type DirectResult struct {
 	DatabaseMs float64           // mean of its database's part
 }
 
-// hopeless is how many failures without a single success end a load: nothing is learnt from more.
+// hopeless is how many requests must have been answered for a load to end once more than half of them failed: nothing is learnt
+// from more, and a service in distress is not pushed on.
 const hopeless = 20
 
 // profileEvery journey asks Kill Bill for its account; the first always does. Source: reference services, 5.
@@ -181,7 +182,7 @@ func (r *directRun) count(out *result, profile string) {
 		if out.canceled() {
 			d.Unfinished++
 		}
-		if d.Failed == d.N && d.N >= hopeless {
+		if d.N >= hopeless && 2*d.Failed > d.N {
 			r.end()
 		}
 	}

@@ -145,6 +145,26 @@ func TestDirectGivesUpWhereNothingSucceeds(t *testing.T) {
 	})
 }
 
+// TestDirectEndsWhereMostFails: a service in distress is not pushed on, one that fails at times is.
+func TestDirectEndsWhereMostFails(t *testing.T) {
+	once(t)
+	for failing, ends := range map[int64]bool{3: true, 1: false} { // of five
+		synctest.Test(t, func(t *testing.T) {
+			var hits atomic.Int64
+			m := stub(t, func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(10 * time.Millisecond)
+				if hits.Add(1)%5 < failing {
+					w.WriteHeader(http.StatusInternalServerError)
+				}
+			})
+			r := send(t, direct(t, Config{dial: m.dial}, ""), DirectLoad{Users: 4, For: 3 * time.Second, Grace: time.Second})
+			if r.N == r.Failed || ends != (r.N < hopeless+8) {
+				t.Errorf("%d of five fail: %d requests, of them %d failed", failing, r.N, r.Failed)
+			}
+		})
+	}
+}
+
 func TestDirectRefuses(t *testing.T) {
 	once(t)
 	c := filled(Config{Scenario: get("/"), Clock: record.NewClock()})

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/queueing"
 	"github.com/captest/captest/internal/record"
+	"github.com/captest/captest/scenarios"
 )
 
 // Sizes of the burst test.
@@ -20,6 +22,7 @@ const (
 	burstSingles  = 6
 	testPause     = 100 * time.Millisecond // between loads of a test
 	burstBudget   = 9 * time.Second        // for the bursts together, as far as the search can tell
+	burstPatience = 0.7                    // of the step's timeout, beyond which the last answers would not come
 )
 
 // unsized is why a test is not made whose size is taken from what the search has found.
@@ -30,24 +33,32 @@ const unsized = "no load of the search counts, so that nothing says how much the
 func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 	service, path := x.trivial()
 	out := record.Test{Where: service, Words: map[string]string{"step": x.Scenario.Steps[0].Name}}
-	n, repeats, each := burstSize(x.base.MedianMs/1000, search.Best(x.found))
-	if search.Best(x.found) <= 0 {
+	allowed := x.Scenario.Steps[0].Timeout
+	if allowed <= 0 {
+		allowed = scenarios.DefaultTimeout
+	}
+	n, repeats, each := burstSize(x.base.MedianMs/1000, search.Best(x.found), allowed.Seconds())
+	switch {
+	case search.Best(x.found) <= 0:
 		out.Skipped = unsized
 		return out, nil
-	}
-	if repeats < 2 {
+	case each >= burstPatience*allowed.Seconds():
+		out.Skipped = fmt.Sprintf("a burst of %d would take about %.1f s, too near to the step's timeout of %s", burstFewest, each, allowed)
+		return out, nil
+	case repeats < 2:
 		out.Skipped = fmt.Sprintf("a burst of %d would take about %.0f s", burstFewest, each)
 		return out, nil
 	}
 	x.testSent = true
 	timeout := seconds(3*each) + 5*time.Second
+	dialled := 0
 	var alone []float64
 	for range burstSingles {
 		a, err := x.Asker.Burst(ctx, 1, path, timeout)
 		if err != nil {
 			return out, err
 		}
-		x.asked.Requests++
+		dialled += x.count(a)
 		if a[0].OK() {
 			alone = append(alone, a[0].Took.Seconds())
 		}
@@ -60,14 +71,13 @@ func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 			return out, err
 		}
 		var took []float64
-		x.asked.Requests += uint64(len(answers))
+		dialled += x.count(answers)
 		for _, a := range answers {
 			if a.OK() {
 				took = append(took, a.Took.Seconds())
 				continue
 			}
 			failed, class = failed+1, a.Class
-			x.asked.Failed++
 		}
 		bursts = append(bursts, took)
 		if failed > 0 && x.drain(ctx) == search.Wounded {
@@ -76,6 +86,10 @@ func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 		if err := sleep(ctx, testPause); err != nil {
 			return out, err
 		}
+	}
+	if dialled > 0 { // their times hold a dial: of the service's answers they say nothing
+		out.Skipped = fmt.Sprintf("connections are not kept: %d requests had to open one anew", dialled)
+		return out, nil
 	}
 	x.aloneMs = over(alone, 0.001)
 	s, err := queueing.EstimateStaircase(alone, bursts)
@@ -102,15 +116,41 @@ func (x *experiment) burstTest(ctx context.Context) (record.Test, error) {
 	return out, nil
 }
 
-// burstSize is how many requests, how often, and how long a burst takes at least (s): n are answered at the highest rate the target
-// has shown, after the time of one.
-func burstSize(single, perSecond float64) (n, repeats int, each float64) {
+// count adds answers to what tests have asked for and says how many of them came on a connection that had to be opened.
+func (x *experiment) count(answers []drive.Asked) (dialled int) {
+	for i := range answers {
+		a := &answers[i]
+		x.asked.Requests++
+		if !a.OK() {
+			x.asked.Failed++
+		}
+		if a.Class == record.ErrorTimeout {
+			x.asked.Aborted++
+		}
+		if a.Dial > 0 {
+			dialled++
+		}
+	}
+	return dialled
+}
+
+// countCrowd adds a crowd's requests to what tests have asked for.
+func (x *experiment) countCrowd(c drive.CrowdSent) {
+	x.asked.Requests, x.asked.Failed, x.asked.Aborted = x.asked.Requests+c.Requests, x.asked.Failed+c.Failed, x.asked.Aborted+c.TimedOut
+}
+
+// burstSize is how many requests, how often (0: not at all), and how long a burst takes at least (s): n are answered at the highest
+// rate the target has shown, after the time of one. The last of them must be well within what a request is allowed (s).
+func burstSize(single, perSecond, allowed float64) (n, repeats int, each float64) {
 	if perSecond <= 0 {
 		return burstFewest, 0, single
 	}
 	for _, n = range []int{burstRequests, burstFewest} {
-		each = single + float64(n)/perSecond
-		if repeats = min(burstRepeats, int(burstBudget.Seconds()/each)); repeats >= 2 {
+		each, repeats = single+float64(n)/perSecond, 0
+		if each < burstPatience*allowed {
+			repeats = min(burstRepeats, int(burstBudget.Seconds()/each))
+		}
+		if repeats >= 2 {
 			break
 		}
 	}
@@ -126,12 +166,18 @@ func (x *experiment) trivial() (service, path string) {
 	return s.Name, s.Health
 }
 
-// singleMs is what the step takes alone, ms: as the burst test met it, or else as the quiet baseline did, which is longer ago.
-func (x *experiment) singleMs() float64 {
-	if len(x.aloneMs) >= 3 {
-		return median(slices.Clone(x.aloneMs))
+// singleMs is what the step takes alone and that figure's standard error, ms: as the burst test met it, or else as the quiet baseline
+// did, which is longer ago. Both are medians, whose error is √(π/2) times that of a mean.
+func (x *experiment) singleMs() (ms, err float64) {
+	const asMean = 1.2533 // √(π/2)
+	if n := len(x.aloneMs); n >= 3 {
+		_, err := meanAndError(x.aloneMs)
+		return median(slices.Clone(x.aloneMs)), asMean * err
 	}
-	return x.base.MedianMs
+	if x.base.N < 2 {
+		return x.base.MedianMs, 0
+	}
+	return x.base.MedianMs, asMean * (x.base.P95Ms - x.base.MedianMs) / 1.645 / math.Sqrt(float64(x.base.N)) // 1.645 standard deviations up lies the 95th percentile
 }
 
 // median of values, which it sorts.

@@ -38,7 +38,7 @@ func (x *experiment) connectionsTest(ctx context.Context) (record.Test, error) {
 	if x.Asker.Multiplexes() {
 		modes = append(modes, drive.OneConnection)
 	} else {
-		out.Words["shared"] = "not made: HTTP/1.1 is spoken"
+		out.Words["shared"] = "not made: one connection for all needs --http 2 (or h2c)"
 	}
 	for _, how := range modes {
 		c, err := x.Asker.Crowd(ctx, users, how, connectionsLength, connectionsMost)
@@ -46,7 +46,7 @@ func (x *experiment) connectionsTest(ctx context.Context) (record.Test, error) {
 			return out, err
 		}
 		sums[how] = c
-		x.asked.Requests, x.asked.Failed = x.asked.Requests+c.OK+c.Failed, x.asked.Failed+c.Failed
+		x.countCrowd(c.Sent)
 		if err := sleep(ctx, testPause); err != nil {
 			return out, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,23 +80,26 @@ func (x *experiment) couplingTest(ctx context.Context) (record.Test, error) {
 		out.Skipped = fmt.Sprintf("%d answers of the load, %d and %d probes: too few", n, len(idle), len(loaded))
 		return out, nil
 	}
-	out.Values = coupling(x.singleMs(), busy, deviation(sums.Response)/math.Sqrt(float64(n)), idle, loaded)
+	alone, aloneError := x.singleMs()
+	out.Values = coupling(alone, busy, math.Hypot(aloneError, deviation(sums.Response)/math.Sqrt(float64(n))), idle, loaded)
 	out.Values["load_per_second"], out.Values["probes_lost"] = rate, float64(lost)
 	return out, nil
 }
 
-// coupling compares the rise of the trivial endpoint, probes in ms, with that of the loaded step, means in ms.
-func coupling(alone, busy, busyError float64, idle, loaded []float64) map[string]float64 {
+// coupling compares the rise of the trivial endpoint, probes in ms, with that of the loaded step from alone to busy, in ms;
+// riseError is the standard error of their difference.
+func coupling(alone, busy, riseError float64, idle, loaded []float64) map[string]float64 {
 	a, ae := meanAndError(idle)
 	b, be := meanAndError(loaded)
 	v := map[string]float64{"step_idle_ms": alone, "step_load_ms": busy, "trivial_idle_ms": a, "trivial_load_ms": b, "probes": float64(len(loaded))}
 	if rise := busy - alone; rise > couplingRise*alone {
-		// k = ΔB ÷ ΔA; each difference within two standard errors, 95 %.
-		half := 1.96 * math.Hypot(ae, be)
+		// k = ΔB ÷ ΔA; each difference within two standard errors, 95 %. The quotient of two intervals has its ends at their corners;
+		// where the lower interval holds 0 there is an end on neither side that could be told.
+		half, wide := 1.96*math.Hypot(ae, be), 1.96*riseError
 		v["coupling"] = (b - a) / rise
-		v["coupling_low"] = (b - a - half) / (rise + 1.96*busyError)
-		if least := rise - 1.96*busyError; least > 0 {
-			v["coupling_high"] = (b - a + half) / least
+		if rise > wide {
+			corners := []float64{(b - a - half) / (rise + wide), (b - a - half) / (rise - wide), (b - a + half) / (rise + wide), (b - a + half) / (rise - wide)}
+			v["coupling_low"], v["coupling_high"] = slices.Min(corners), slices.Max(corners)
 		}
 	}
 	if s, err := queueing.EstimateSerial(over(idle, 1000), over(loaded, 1000)); err == nil {

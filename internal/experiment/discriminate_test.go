@@ -21,7 +21,9 @@ type asking struct {
 	servers  int
 	empty    int // status of an empty object; 0: the step has no body
 	setup    time.Duration
-	failing  int // of a burst
+	failing  int           // of a burst
+	late     bool          // and these time out
+	dials    time.Duration // of every released request
 	bursts   []int
 	crowds   []drive.Sharing
 	multiple bool
@@ -35,9 +37,12 @@ func (a *asking) Burst(ctx context.Context, n int, _ string, _ time.Duration) ([
 	longest := time.Duration(0)
 	for i := range n {
 		longest = crowdedTime * time.Duration(i/a.servers+1)
-		out = append(out, drive.Asked{Took: longest, Status: 200})
+		out = append(out, drive.Asked{Took: longest, Status: 200, Dial: a.dials})
 		if n > 1 && i < a.failing {
 			out[i].Class, out[i].Status = record.ErrorStatus, 503
+			if a.late {
+				out[i].Class, out[i].Status = record.ErrorTimeout, 0
+			}
 		}
 	}
 	return out, sleep(ctx, longest)
@@ -62,7 +67,8 @@ func (a *asking) Crowd(ctx context.Context, users int, how drive.Sharing, length
 		took += a.setup
 		dials = []time.Duration{a.setup}
 	}
-	return drive.CrowdSums{OK: uint64(users) * uint64(length/took), Seconds: length.Seconds(), Mean: took, Dials: dials}, sleep(ctx, length)
+	n := uint64(users) * uint64(length/took)
+	return drive.CrowdSums{OK: n, Seconds: length.Seconds(), Mean: took, Dials: dials, Sent: drive.CrowdSent{Requests: n}}, sleep(ctx, length)
 }
 
 func (a *asking) Multiplexes() bool { return a.multiple }
@@ -165,6 +171,10 @@ func TestTestsThatCannotBeMadeSayWhy(t *testing.T) {
 	}{
 		{"not wanted", record.TestBurst, "not wanted", asking{servers: 8}, func(c *crowded) { c.noTests = []string{record.TestBurst} }},
 		{"requests that come at once fail", record.TestBurst, "75 of 80 requests that came at once failed (status)", asking{servers: 8, failing: 15}, nil},
+		{"connections close", record.TestBurst, "connections are not kept: 86 requests had to open one anew", asking{servers: 8, dials: time.Millisecond}, nil},
+		{"impatient", record.TestBurst, "a burst of 8 would take about 0.2 s, too near to the step's timeout of 250ms", asking{servers: 8}, func(c *crowded) {
+			c.change = func(x *experiment) { x.Scenario.Steps[0].Timeout = 250 * time.Millisecond }
+		}},
 		{"no body", record.TestShortCircuit, "the step sends no JSON object that could be left empty", asking{servers: 8}, nil},
 		{"an empty object is taken", record.TestShortCircuit, "an empty object is accepted (status 201)", asking{servers: 8, empty: 201}, func(c *crowded) { c.json = true }},
 		{"an empty object breaks it", record.TestShortCircuit, "an empty object is not refused but fails (status 500, status)", asking{servers: 8, empty: 500}, func(c *crowded) { c.json = true }},
@@ -183,11 +193,21 @@ func TestTestsThatCannotBeMadeSayWhy(t *testing.T) {
 func TestBurstSize(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		single, perSecond float64
-		n, repeats        int
-	}{{0.25, 10, 16, 4}, {0.001, 5000, 16, 5}, {0.25, 4, 16, 2}, {0.5, 2.5, 8, 2}, {2, 0.5, 8, 0}, {1, 0, 8, 0}} {
-		if n, repeats, _ := burstSize(tt.single, tt.perSecond); n != tt.n || repeats != tt.repeats {
-			t.Errorf("%v s, %v/s: %d of %d, want %d of %d", tt.single, tt.perSecond, repeats, n, tt.repeats, tt.n)
+		single, perSecond, allowed float64
+		n, repeats                 int
+	}{
+		{0.25, 10, 30, 16, 4},
+		{0.001, 5000, 30, 16, 5},
+		{0.25, 4, 30, 16, 2},
+		{0.5, 2.5, 30, 8, 2},
+		{2, 0.5, 30, 8, 0},
+		{1, 0, 30, 8, 0},
+		{0.25, 10, 2.7, 16, 4},
+		{0.25, 10, 2.6, 8, 5},
+		{0.25, 10, 1.5, 8, 0}, // 1.85 s and 1.05 s, of which 0.7 of what is allowed is the bound
+	} {
+		if n, repeats, _ := burstSize(tt.single, tt.perSecond, tt.allowed); n != tt.n || repeats != tt.repeats {
+			t.Errorf("%v s, %v/s, %v s allowed: %d of %d, want %d of %d", tt.single, tt.perSecond, tt.allowed, repeats, n, tt.repeats, tt.n)
 		}
 	}
 }
@@ -214,6 +234,64 @@ func TestCoupling(t *testing.T) {
 	}
 	if v := coupling(100, 105, 20, probes(1), probes(50)); len(v) == 0 || v["coupling"] != 0 {
 		t.Errorf("k = %v where the journeys hardly rose", v["coupling"])
+	}
+}
+
+// TestCouplingsInterval holds the quotient for whatever lies within the intervals of its parts, and is not told where the rise may
+// be none.
+func TestCouplingsInterval(t *testing.T) {
+	t.Parallel()
+	spread := func(mean float64) []float64 { // its standard error is 1
+		var out []float64
+		for range 50 {
+			out = append(out, mean-7, mean+7)
+		}
+		return out
+	}
+	half, wide := 1.96*math.Sqrt(2*0.4949), 1.96*100.0
+	for _, d := range []float64{-20, 0, 20} {
+		v := coupling(100, 500, 100, spread(30), spread(30+d))
+		low, high := (d-half)/(400-wide), (d+half)/(400-wide)
+		if d-half > 0 {
+			low = (d - half) / (400 + wide)
+		}
+		if d+half < 0 {
+			high = (d + half) / (400 + wide)
+		}
+		if !about(v["coupling_low"], low) || !about(v["coupling_high"], high) {
+			t.Errorf("a rise of %v: %v to %v, want %v to %v", d, v["coupling_low"], v["coupling_high"], low, high)
+		}
+	}
+	v := coupling(100, 150, 100, spread(30), spread(50))
+	if _, told := v["coupling_low"]; told || v["coupling"] == 0 {
+		t.Errorf("%v where the step may not have risen", v)
+	}
+	// The step's time alone is known no better than its few requests say.
+	x := &experiment{aloneMs: []float64{80, 100, 120, 80, 100, 120}}
+	if ms, err := x.singleMs(); ms != 100 || err < 5 || err > 15 {
+		t.Errorf("%v ± %v", ms, err)
+	}
+	x = &experiment{base: Quiet{MedianMs: 100, P95Ms: 133, N: 16}}
+	if ms, err := x.singleMs(); ms != 100 || err < 4 || err > 8 {
+		t.Errorf("%v ± %v of the quiet baseline", ms, err)
+	}
+}
+
+// TestTestsCountWhatTheyAskFor: the books of what the target did not give back hold every request, those given up among them.
+func TestTestsCountWhatTheyAskFor(t *testing.T) {
+	t.Parallel()
+	a := &asking{servers: 8, empty: 422, failing: 2, late: true}
+	var sent LoadCount
+	var c *crowded
+	tested(t, a, func(x *crowded) { x.json, c = true, x })
+	sent = c.x.asked
+	bursts := uint64(len(a.bursts) - burstSingles)
+	crowds := uint64(16*20 + 8*25*2) // ten a second of each user, for 2 s and twice 2.5 s
+	if least := burstSingles + 16*bursts + crowds + shortAsked; sent.Requests <= least || sent.Requests > least+3*shortAsked || sent.Aborted != 2*bursts || sent.Failed != 2*bursts {
+		t.Errorf("%+v, want more than %d requests, %d of them given up", sent, least, 2*bursts)
+	}
+	if all := c.x.sent(); all.Aborted != sent.Aborted {
+		t.Errorf("%+v in all", all)
 	}
 }
 

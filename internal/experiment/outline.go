@@ -264,7 +264,7 @@ func (k *sketch) tests(s *scenarios.Scenario, best float64, skipped []string) {
 		}
 		switch name {
 		case record.TestBurst:
-			if n, repeats, each := burstSize(k.shape.shortest, best); repeats >= 2 {
+			if n, repeats, each := burstSize(k.shape.shortest, best, math.Inf(1)); repeats >= 2 {
 				k.add(OutlineStage{
 					Phase: PhaseTests, Note: name, Seconds: float64(repeats) * each, Connections: n, PeakPerSecond: float64(n) / k.shape.shortest,
 				}, float64(burstSingles+n*repeats), burstSingles+n*repeats)

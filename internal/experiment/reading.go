@@ -128,11 +128,11 @@ func (x *experiment) rest(ctx context.Context, fromS float64) error {
 // sent is what has been sent since the run began. The snapshot is a second old at most, so it is exact after a rest.
 func (x *experiment) sent() LoadCount {
 	s := x.Recorder.Snapshot()
-	c := LoadCount{Requests: s.Total + x.asked.Requests, Failed: s.TotalErrors + x.asked.Failed}
+	c := LoadCount{Requests: s.Total + x.asked.Requests, Failed: s.TotalErrors + x.asked.Failed, Aborted: x.asked.Aborted}
 	for _, e := range s.Errors {
 		switch e.Name {
 		case record.ErrorTimeout.String():
-			c.Aborted = e.N
+			c.Aborted += e.N
 		case record.ErrorCanceled.String(): // by captest itself, at a load's end
 			c.Requests, c.Failed = c.Requests-e.N, c.Failed-e.N
 		}
