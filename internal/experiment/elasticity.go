@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/captest/captest/internal/record"
@@ -29,7 +30,7 @@ func (a *alteration) elasticity(ctx context.Context) (record.Test, error) {
 	if !t.TellsApart && a.turned {
 		return skip("the test of %s has been made, and this one tells nothing apart that is in doubt", a.suspect.Knob)
 	}
-	first, _ := a.latest(t.Caller)
+	first := a.settledScrape(ctx, t.Caller)
 	var last record.Scrape
 	got, why, err := a.with(ctx, t.Knob, a.users(0), elasticityLeast, func() { last, _ = a.latest(t.Caller) })
 	if err != nil || why != "" {
@@ -67,23 +68,54 @@ func longer(t *TimeTest, first, last record.Scrape) (ratio, seconds float64) {
 }
 
 // callTook is the mean duration of the calls to a downstream between two scrapes of its caller, without their wait for a
-// connection. A counter that went backwards began anew.
+// connection.
 func callTook(callee string, first, last record.Scrape) (float64, bool) {
-	grown := func(name string) float64 {
+	took, wait, n := callsBetween(callee, &first, &last)
+	if n < 5 {
+		return 0, false
+	}
+	return max(0, took-wait) / n, true
+}
+
+// callsBetween gives by how much a caller's counters of calls to a service grew between two of its scrapes: seconds of calls,
+// seconds of waiting for a connection, and calls. Zeros when they are not shown.
+//
+// Whether the process is another one is decided once for all of them: it started later, or has made fewer calls. What was counted
+// before is then none of its own.
+func callsBetween(callee string, first, last *record.Scrape) (seconds, wait, n float64) {
+	sum := func(s *record.Scrape, name string) float64 {
 		sum := 0.0
-		for key, v := range last.Values {
-			if metric, labels, ok := record.ParseMetric(key); ok && metric == name && labels["downstream"] == callee {
-				if was := first.Values[key]; was <= v {
-					v -= was
-				}
+		for key, v := range s.Values {
+			if metric, labels, ok := record.ParseMetric(key); ok && metric == name && strings.EqualFold(labels["downstream"], callee) {
 				sum += v
 			}
 		}
 		return sum
 	}
-	n := grown(callCount)
-	if n < 5 {
-		return 0, false
+	was, is := first.Values[processStarted], last.Values[processStarted]
+	seconds, wait, n = sum(last, callSeconds), sum(last, poolWait), sum(last, callCount)
+	if before := sum(first, callCount); n >= before && !(was > 0 && is > was+1) { // some clients compute the start time anew for each scrape
+		seconds, wait, n = max(0, seconds-sum(first, callSeconds)), max(0, wait-sum(first, poolWait)), n-before
 	}
-	return max(0, grown(callSeconds)-grown(poolWait)) / n, true
+	return seconds, wait, n
+}
+
+// processStarted is when a service's process began, in seconds since 1970.
+const processStarted = "process_start_time_seconds"
+
+// scrapePatience bounds the wait for a scrape: a few of their intervals.
+const scrapePatience = 3 * time.Second
+
+// settledScrape is the latest of a service, once there is one from after the last setting was put back: one from before may be
+// another process's.
+func (a *alteration) settledScrape(ctx context.Context, service string) record.Scrape {
+	for until := a.now() + scrapePatience; ; {
+		s, ok := a.latest(service)
+		if !ok || s.OffsetS > a.backS || a.backS == 0 || a.now() >= until {
+			return s
+		}
+		if sleep(ctx, 100*time.Millisecond) != nil {
+			return s
+		}
+	}
 }

@@ -76,6 +76,7 @@ type alteration struct {
 	why     string        // nothing can be tested, or no more; "" when it can
 	turned  bool          // the knob has been tested
 	took    time.Duration // of the last change until the target served; 0: there was none
+	backS   float64       // when the last setting had been put back and the target served, seconds since the run began; 0: none was
 }
 
 // expected length of a test: two restarts, warm-up, load.
@@ -215,6 +216,7 @@ const putBackPatience = time.Minute
 func (a *alteration) putBack(run context.Context, k Knob) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(run), putBackPatience)
 	defer cancel()
+	defer func() { a.backS = a.now().Seconds() }()
 	a.progress.enter(PhaseTests, fmt.Sprintf("putting %s back to %s", k, k.From), restartUsual)
 	a.event(record.EventSetting, -1, fmt.Sprintf("%s back to %s", k, k.From), record.Setting{Service: k.Service, Name: k.Name, From: k.To, To: k.From})
 	if err := a.Change(ctx, k.Service, k.Name, k.From); err != nil {

@@ -151,6 +151,40 @@ func TestSettingsAreChangedMeasuredAndPutBack(t *testing.T) {
 	}
 }
 
+// The knob's restart begins the caller's counters anew: what it showed before is another process's.
+func TestElasticityLooksAtOneProcess(t *testing.T) {
+	a := &altering{}
+	var began, n, sum float64
+	a.then = func(value string) {
+		if value == "8" {
+			a.mu.Lock()
+			began = a.x.now().Seconds()
+			n, sum = a.calls()
+			a.mu.Unlock()
+		}
+	}
+	var last record.Scrape
+	_, _, tests := alter(t, a, Suspicion{Knob: &places, Time: &longs}, func(x *experiment) {
+		x.Latest = func(service string) (record.Scrape, bool) {
+			s, _ := a.scrape(service)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			s.Values[processStarted] = 1000 + began
+			if began > 0 { // and it is read late
+				s.Values[callCount+`{downstream="bank"}`] -= n
+				s.Values[callSeconds+`{downstream="bank"}`] -= sum
+				s.Values[poolWait+`{downstream="bank"}`] -= 0.05 * n
+			}
+			if last.Values == nil || s.OffsetS >= last.OffsetS+1 && (began == 0 || s.OffsetS > began+2.5) {
+				last = s
+			}
+			return last, true
+		}
+	})
+	got := tests[record.TestElasticity]
+	near(t, "a call of the second process", got.Values["after_call_ms"], 200)
+}
+
 func TestSettingsThatCannotBeTested(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -46,7 +46,7 @@ func (r *readings) add(s record.Scrape) {
 	}
 	r.scrapes = append(r.scrapes, s)
 	// Several worker processes behind one port answer in turn: only a later start than any before is a restart.
-	if at := s.Values["process_start_time_seconds"]; at > 0 {
+	if at := s.Values[processStarted]; at > 0 {
 		if was := r.started[s.Service]; was > 0 && at > was+1 {
 			r.restarts = append(r.restarts, RestartSeen{Service: s.Service, AtS: s.OffsetS})
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/captest/captest/internal/drive"
@@ -101,7 +100,11 @@ func (x *experiment) tier(ctx context.Context, service string, length time.Durat
 	if err == nil {
 		alone, err = d.Send(bound, drive.DirectLoad{Users: 1, For: tierAlone, Total: tierJourneys, Grace: tierGrace})
 	}
-	users, from := x.usersOf(service)
+	aloneS := 0.0
+	if alone.Requests.N() > 0 {
+		aloneS = alone.Requests.MeanMs() / 1000
+	}
+	users, from := x.usersOf(service, aloneS)
 	if err == nil && bound.Err() == nil {
 		x.progress.enter(PhaseTests, fmt.Sprintf("straight at %s, %d at a time", service, users), length)
 		loaded, err = d.Send(bound, drive.DirectLoad{Users: users, For: length, Grace: tierGrace})
@@ -168,9 +171,10 @@ const (
 )
 
 // usersOf is how many calls to a service were in progress at the best level: by Little's law N = X·R, which over counters of
-// seconds is their growth a second, less the time in which a call only waited for a connection. Without such counters, and never
-// more than, the users of that level.
-func (x *experiment) usersOf(service string) (int, hopLoad) {
+// seconds is their growth a second, less the time in which a call only waited for a connection. Without such counters X is the
+// level's journeys and R what a request straight at the service takes alone, in seconds, 0 for unknown: twice that, for what it
+// takes longer under load. Never more than the users of the level.
+func (x *experiment) usersOf(service string, aloneS float64) (int, hopLoad) {
 	most := max(1, x.top.users)
 	if x.top.users == 0 {
 		return 1, hopLoad{how: "one user: no level of the search was valid"}
@@ -185,7 +189,11 @@ func (x *experiment) usersOf(service string) (int, hopLoad) {
 		seconds, wait, n = seconds+s, wait+w, n+k
 	}
 	if n <= 0 || !(seconds > 0) || math.IsInf(seconds, 0) {
-		return most, hopLoad{how: fmt.Sprintf("the users of the best level: no caller shows what it waits for %s", service)}
+		how := fmt.Sprintf("no caller shows what it waits for %s", service)
+		if busy := 2 * math.Ceil(x.top.goodput*aloneS); busy >= 1 && busy < float64(most) {
+			return int(busy), hopLoad{how: "twice what the best level's journeys keep busy of it: " + how}
+		}
+		return most, hopLoad{how: "the users of the best level: " + how}
 	}
 	// seconds and wait are per second of the level; n too.
 	held := max(0, seconds-wait)
@@ -213,16 +221,6 @@ func callsWithin(scrapes []record.Scrape, caller, service string, s Span) (secon
 		return 0, 0, 0
 	}
 	over := last.OffsetS - first.OffsetS
-	grown := func(name string) float64 {
-		sum := 0.0
-		for key, v := range last.Values {
-			metric, labels, ok := record.ParseMetric(key)
-			if !ok || metric != name || !strings.EqualFold(labels["downstream"], service) || v < first.Values[key] {
-				continue
-			}
-			sum += v - first.Values[key]
-		}
-		return sum / over
-	}
-	return grown(callSeconds), grown(poolWait), grown(callCount)
+	seconds, wait, n = callsBetween(service, first, last)
+	return seconds / over, wait / over, n / over
 }

@@ -158,8 +158,47 @@ func TestTheBestLevel(t *testing.T) {
 	if want := (level{users: 4, goodput: 10, span: Span{22, 27}}); x.top != want {
 		t.Errorf("%+v, want %+v", x.top, want)
 	}
-	if n, from := (&experiment{}).usersOf("billing"); n != 1 || from.known {
+	if n, from := (&experiment{}).usersOf("billing", 0.1); n != 1 || from.known {
 		t.Errorf("without a level: %d users, %+v", n, from)
+	}
+}
+
+// Where no caller shows its calls, a service is not asked by more users than the journeys can keep busy there, twice.
+func TestUsersOfAServiceWhoseCallsAreNotShown(t *testing.T) {
+	t.Parallel()
+	x := &experiment{Config: Config{Target: &targets.Target{}}, top: level{users: 50, goodput: 20}}
+	for _, c := range []struct {
+		aloneS float64
+		want   int
+	}{{0.01, 2}, {0.12, 6}, {0, 50}, {10, 50}} {
+		if n, from := x.usersOf("billing", c.aloneS); n != c.want || from.known || !strings.Contains(from.how, "no caller shows") {
+			t.Errorf("%v s alone: %d users (%s), want %d", c.aloneS, n, from.how, c.want)
+		}
+	}
+}
+
+// A process that began anew shows nothing of the one before it, of whichever counter; one that goes on shows what was added.
+func TestCallsBetweenScrapes(t *testing.T) {
+	t.Parallel()
+	scrape := func(started, n, seconds, wait float64) *record.Scrape {
+		const to = `{downstream="billing"}`
+		return &record.Scrape{Values: map[string]float64{processStarted: started, callCount + to: n, callSeconds + to: seconds, poolWait + to: wait}}
+	}
+	before := scrape(100, 1000, 50, 20)
+	for name, c := range map[string]struct {
+		last             *record.Scrape
+		seconds, wait, n float64
+	}{
+		"goes on":                       {scrape(100.4, 1100, 70, 25), 20, 5, 100},
+		"fewer calls":                   {scrape(0, 400, 80, 30), 80, 30, 400},
+		"later start, more of it all":   {scrape(200, 1500, 300, 90), 300, 90, 1500},
+		"later start, more seconds":     {scrape(200, 600, 300, 10), 300, 10, 600},
+		"shows nothing":                 {&record.Scrape{}, 0, 0, 0},
+		"goes on, and no longer a call": {scrape(100, 1000, 50, 20), 0, 0, 0},
+	} {
+		if seconds, wait, n := callsBetween("Billing", before, c.last); seconds != c.seconds || wait != c.wait || n != c.n {
+			t.Errorf("%s: %v s, %v s, %v calls; want %v, %v, %v", name, seconds, wait, n, c.seconds, c.wait, c.n)
+		}
 	}
 }
 
