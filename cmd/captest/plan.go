@@ -82,9 +82,9 @@ func planOf(o *runOptions, j *job, answer time.Duration) *report.Plan {
 	}
 	switch {
 	case j.fixed == nil:
-		some := experiment.Sketch(j.scenario, j.target, j.effort, nil, answer, usualKnee).Totals()
+		some := experiment.Sketch(j.scenario, j.target, j.effort, nil, answer, usualKnee, o.skipTests...).Totals()
 		p.Usual = &report.PlanUsual{PerSecond: some.Carried, Requests: some.Requests, Rows: some.Writes}
-		usual := experiment.UsualLength(j.effort, answer, j.target).Seconds()
+		usual := experiment.UsualLength(j.scenario, j.target, j.effort, answer, o.skipTests...).Seconds()
 		p.UsualSeconds = &usual
 	case !sum.ByCount:
 		p.UsualSeconds = &sum.Seconds

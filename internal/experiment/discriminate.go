@@ -57,6 +57,17 @@ func (x *experiment) resting(where string, run func(context.Context) (record.Tes
 	}
 }
 
+// testsAhead is how long the tests that are wanted take: those between search and overload, and those at the end, of which there are
+// none where captest can change no setting.
+func (c *Config) testsAhead() (quiet, late time.Duration) {
+	x := &experiment{Config: *c}
+	quiet = x.expectedOf(x.quietTests())
+	if c.Change != nil {
+		late = x.expectedOf(x.lateTests())
+	}
+	return quiet, late
+}
+
 // expectedOf is how long tests take that are wanted.
 func (x *experiment) expectedOf(tests []test) time.Duration {
 	d := time.Duration(0)

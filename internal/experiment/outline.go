@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -343,11 +344,15 @@ func (o Outline) Totals() OutlineTotals {
 	return t
 }
 
-// UsualLength of a capacity run on a target that answers so fast when quiet, waits a little above four users, and heals.
-func UsualLength(effort Effort, answer time.Duration, t *targets.Target) time.Duration {
-	late := time.Duration(0)
-	if changeable(t) {
-		late = (&alteration{}).expected(knobLeast) + (&alteration{}).expected(elasticityLeast)
+// UsualLength of a capacity run on a target that answers so fast when quiet, waits a little above four users, and heals. skipped are
+// tests that are not made.
+func UsualLength(s *scenarios.Scenario, t *targets.Target, effort Effort, answer time.Duration, skipped ...string) time.Duration {
+	c := Config{ // of which only the lengths are asked for
+		Scenario: s, Target: t, NoTests: skipped, Asker: &drive.Prober{}, Direct: func(string) (Direct, error) { return nil, nil },
 	}
-	return seconds(search.Plan{Effort: effort, QuietMs: 1000 * answer.Seconds()}.Remaining(nil)) + recoveryOf(effort).usual() + late
+	if changeable(t) {
+		c.Change = func(context.Context, string, string, string) error { return nil }
+	}
+	quiet, late := c.testsAhead()
+	return seconds(search.Plan{Effort: effort, QuietMs: 1000 * answer.Seconds()}.Remaining(nil)) + recoveryOf(effort).usual() + quiet + late
 }

@@ -1,10 +1,14 @@
 package experiment
 
 import (
+	"context"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/targets"
 )
@@ -25,6 +29,57 @@ func TestAJourneysShape(t *testing.T) {
 	}
 	if got.shortest = want.shortest; got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// What is ahead holds the tests that are wanted and can be made, from the first phase on, as `captest plan` says it beforehand.
+func TestTheTimeAheadHoldsTheTests(t *testing.T) {
+	t.Parallel()
+	s := &scenarios.Scenario{Steps: []scenarios.Step{{Name: "a"}}, Direct: []scenarios.Direct{{Service: "b"}, {Service: "lost"}}}
+	plain := &targets.Target{Entry: "main", Services: []targets.Service{{Name: "main"}, {Name: "b"}}}
+	knobs := &targets.Target{Entry: "main", Services: []targets.Service{{Name: "main", Knobs: []targets.Knob{{Name: "workers"}}}, {Name: "b"}}}
+	a := &alteration{}
+	late := a.expected(knobLeast) + a.expected(elasticityLeast)
+	tier := tierAlone + tierLoad(1)
+	length := func(to *targets.Target, skipped ...string) time.Duration {
+		return UsualLength(s, to, Quick, 100*time.Millisecond, skipped...)
+	}
+	but := func(name string) []string {
+		return slices.DeleteFunc(record.Tests(), func(n string) bool { return n == name })
+	}
+	for name, c := range map[string]struct{ got, want time.Duration }{
+		"tiers alone":        {length(plain, but(record.TestTiers)...) - length(plain, record.Tests()...), tier},
+		"one less":           {length(plain) - length(plain, record.TestConnections), 2*connectionsLength + 2*time.Second},
+		"settings":           {length(knobs) - length(plain), late},
+		"settings, unwanted": {length(knobs, record.TestKnob, record.TestElasticity) - length(plain), 0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", name, c.got, c.want)
+		}
+	}
+	// On the screen: all of them before the search, those at the end until they are made.
+	clock := record.NewClock()
+	c := Config{Scenario: s, Target: knobs, Clock: clock, Effort: Quick, Asker: &drive.Prober{}, Direct: func(string) (Direct, error) { return nil, nil }}
+	without := newProgress(c)
+	c.Change = func(context.Context, string, string, string) error { return nil }
+	p := newProgress(c)
+	c.NoTests = record.Tests()
+	unwanted := newProgress(c)
+	quiet, _ := p.c.testsAhead()
+	for _, phase := range []string{"preflight", "quiet"} {
+		p.phase, without.phase, unwanted.phase = phase, phase, phase
+		if got := p.after() - without.after(); got != late {
+			t.Errorf("%s: %v more where settings can be changed, want %v", phase, got, late)
+		}
+		if got := p.after() - unwanted.after(); got != quiet+late {
+			t.Errorf("%s: %v of tests, want %v", phase, got, quiet+late)
+		}
+	}
+	p.atTheEnd(late)
+	for _, phase := range []string{"settle", "release", "recovery", "abort"} {
+		if p.phase = phase; p.after() != late {
+			t.Errorf("%s: %v ahead, want %v", phase, p.after(), late)
+		}
 	}
 }
 

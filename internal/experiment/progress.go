@@ -113,19 +113,16 @@ func (p *progress) after() time.Duration {
 	if p.c.Fixed != nil {
 		return 0
 	}
-	e := paces[p.c.Effort]
-	if e.probes == 0 {
-		e = paces[Quick]
-	}
 	switch p.phase {
 	case "preflight", "quiet":
-		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil))
+		quiet, late := p.c.testsAhead()
+		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil)) + quiet + late
 	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain", PhaseTests:
 		return p.behind + p.last
 	case search.PhaseOverload:
 		return recoveryOf(p.c.Effort).usual() + p.last
 	}
-	return 0
+	return p.last
 }
 
 func (p *progress) current() string {

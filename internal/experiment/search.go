@@ -17,10 +17,11 @@ import (
 // recovery watch at once when it is wounded.
 func (x *experiment) search(ctx context.Context) error {
 	x.plan = search.Plan{Effort: x.Effort, Limits: x.limitExprs(), QuietMs: x.base.MedianMs, TimeoutS: x.longest().Seconds(), ArrivalC2: arrivalC2(x.Arrivals)}
-	x.progress.atTheEnd(x.expectedOf(x.lateTests()))
+	quiet, late := x.testsAhead()
+	x.progress.atTheEnd(late)
 	for {
 		a := x.plan.Next(x.found)
-		x.progress.ahead(seconds(x.plan.Remaining(x.found)-a.Warm-a.Measured) + x.expectedOf(x.quietTests()))
+		x.progress.ahead(seconds(x.plan.Remaining(x.found)-a.Warm-a.Measured) + quiet)
 		switch a.Kind {
 		case search.Closed, search.Open:
 			err := x.carryOut(ctx, a)
