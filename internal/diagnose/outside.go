@@ -26,7 +26,7 @@ type outside struct {
 	servers, low, high float64 // what it waits for; 0 unknown
 
 	failed, refused, late float64            // share of all requests: that failed, with a status, by timeout
-	early                 float64            // highest share that failed at any load short of the overload
+	early                 float64            // highest share that failed at any load that does not flood
 	statuses              map[string]float64 // of failures with a status of 500 and more, shares of them
 }
 
@@ -219,10 +219,20 @@ func (o *outside) failures() {
 		o.statuses[code] /= math.Max(1, status)
 	}
 	for i := range o.res.Trials {
-		if t := &o.res.Trials[i]; t.ErrorPercent != nil && !pressing(t.Phase) && t.Verdict != verdictInvalid && t.N >= 10 {
+		if t := &o.res.Trials[i]; t.ErrorPercent != nil && !pressing(t.Phase) && !o.flooded(t) && t.Verdict != verdictInvalid && t.N >= 10 {
 			o.early = math.Max(o.early, *t.ErrorPercent/100)
 		}
 	}
+}
+
+// flooded says whether a load had many more users than can be served at a time (three times the knee, R(1)·X_max), or came faster
+// than anything was carried. What fails only then fails for want of a bound.
+func (o *outside) flooded(t *record.Trial) bool {
+	if o.lone == nil || o.lone.trial.Latency.P50Ms == nil {
+		return false
+	}
+	knee := *o.lone.trial.Latency.P50Ms / 1000 * o.best.GoodputPerSecond
+	return float64(t.Load.Users) > 3*math.Max(1, knee) && t.Load.Users > 4 || t.Load.RatePerSecond > 1.05*o.best.GoodputPerSecond
 }
 
 // entry is the service that captest asks; "" where that is not known.
