@@ -51,7 +51,7 @@ func start(t *testing.T, args ...string) *program {
 
 // command is captest with these arguments, not started yet.
 func command(t *testing.T, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "CAPTEST_TEST_MAIN=1", "CI=1")
