@@ -51,6 +51,8 @@ func plantings(t *testing.T) []planted {
 			true: hashing, runs: 2, blind: true,
 		}
 		switch f.Name {
+		case "lock-contention": // who waits for a lock does not notice that the client has gone
+			p.true = append(slices.Clone(hashing), "abandoned-work")
 		case "breaker-flapping": // no quiet request gets through, so the plan ends before it begins
 			p.load = []string{"--concurrent", "10", "--duration", "40s", "--no-brake"}
 		case "abandoned-work": // the plan's clients are patient until its overload

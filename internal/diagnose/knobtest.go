@@ -42,8 +42,10 @@ func ofKnob(s *sight, c *claim) []prediction {
 		measured: after, unit: "/s", expected: fmt.Sprintf("%.3g/s ± %.0f %%, %s limits then; %.3g/s before", predicted, 100*queueing.ModelError, t.Words["limit"], before),
 		met: math.Abs(after/predicted-1) <= queueing.ModelError, decides: predicted >= leastGain*before && after >= clearGain*before && !s.shared(t.Words["knob"], c),
 	}
-	if knee := t.Values["predicted_knee_users"]; !p.met && after < predicted && t.Values["users"] < 2*knee {
-		return nil // so few users do not reach the highest throughput that was predicted
+	// So few users do not reach the highest throughput that was predicted: below twice the knee not nearly, and up to four times
+	// it not quite, where the next limit is near.
+	if times := t.Values["users"] / t.Values["predicted_knee_users"]; !p.met && after < predicted && (times < 2 || times < 4 && after >= clearGain*before) {
+		return nil
 	}
 	return s.counted(p, t)
 }

@@ -132,6 +132,8 @@ func TestPredictionsOfSettings(t *testing.T) {
 	elsewhere.Words["caller"] = "user"
 	crowd := knob("user", "hash_cost", 10, 12, 20.2, 3)
 	crowd.Values["users"], crowd.Values["predicted_knee_users"] = 9, 8
+	short := knob("user", "hash_cost", 10, 16, 20.2, 3)
+	short.Values["users"], short.Values["predicted_knee_users"] = 20, 8
 	busy := hashingAt10()
 	busy.change = func(_ *record.Run, res *record.Result) {
 		other := 40.0
@@ -164,6 +166,7 @@ func TestPredictionsOfSettings(t *testing.T) {
 		{"permits held for the downstream, or other work that took the CPU", semaphore, elastic(-.9, 30), "semaphore-too-small@billing C2 slow-because", false},
 		{"permits for another call", semaphore, elsewhere, "semaphore-too-small@billing C2 slow-because", false},
 		{"less than predicted, with too few users for it", hashingAt10(), crowd, "cpu-bound-hashing@user C2 slow-because", false},
+		{"a gain that falls short of what more users would bring", hashingAt10(), short, "cpu-bound-hashing@user C2 slow-because", false},
 		{"a gain that chance may bring", hashingAt10(), knob("user", "hash_cost", 10, 11.2, 13.1, 3), "cpu-bound-hashing@user C2 slow-because", false},
 		{"as predicted of what was measured beside other work", busy, knob("user", "hash_cost", 10, 18.5, 20.2, 3), "cpu-bound-hashing@user C2 slow-because", false},
 		{"permits that are not", semaphore, elastic(-.1, 3), "semaphore-too-small@billing C1 slow-because", true},
