@@ -148,11 +148,6 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		if c.change != nil {
 			c.change(x)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		bound, end := x.Control.bind(ctx)
-		defer end()
-		var wg sync.WaitGroup
-		wg.Go(func() { rec.Run(ctx) })
 		run := x.capacityPlan
 		switch {
 		case fixed != nil:
@@ -160,17 +155,36 @@ func ride(t *testing.T, c *crowded, fixed *Fixed, noBrake bool) (*record.Run, *r
 		case c.plan != nil:
 			run = func(ctx context.Context) error { return c.plan(x, ctx) }
 		}
-		if err := run(bound); !errors.Is(err, c.want) {
-			t.Error(err)
-		}
-		cancel()
-		wg.Wait()
-		synctest.Wait()
-		if err := folder.Close(); err != nil {
-			t.Error(err)
-		}
+		recorded(t, x, func(ctx context.Context) {
+			bound, end := x.Control.bind(ctx)
+			defer end()
+			if err := run(bound); !errors.Is(err, c.want) {
+				t.Error(err)
+			}
+		})
 	})
-	run, err := record.Read(c.x.Folder.Dir())
+	return readBack(t, c.x)
+}
+
+// recorded lets the recorder run beside what an experiment does, in virtual time, and closes the run folder behind it.
+func recorded(t *testing.T, x *experiment, run func(context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { x.Recorder.Run(ctx) })
+	run(ctx)
+	cancel()
+	wg.Wait()
+	synctest.Wait()
+	if err := x.Folder.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// readBack is the run that a folder holds, and its result.
+func readBack(t *testing.T, x *experiment) (*record.Run, *record.Result) {
+	t.Helper()
+	run, err := record.Read(x.Folder.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}

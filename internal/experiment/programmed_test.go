@@ -177,32 +177,22 @@ func try(t *testing.T, p *programmed, effort Effort, change func(*experiment)) r
 		if change != nil {
 			change(x)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { rec.Run(ctx) })
-		x.readings = x.collect(ctx)
-		if err := x.quietBaseline(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := x.rest(ctx, 0); err != nil {
-			t.Error(err)
-		}
-		x.quietSpan = Span{0, x.now().Seconds()}
-		if err := x.testRecovery(ctx, reached{users: 50, best: 10, capacity: 10}); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		wg.Wait()
-		synctest.Wait()
-		if err := folder.Close(); err != nil {
-			t.Error(err)
-		}
+		recorded(t, x, func(ctx context.Context) {
+			x.readings = x.collect(ctx)
+			if err := x.quietBaseline(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := x.rest(ctx, 0); err != nil {
+				t.Error(err)
+			}
+			x.quietSpan = Span{0, x.now().Seconds()}
+			if err := x.testRecovery(ctx, reached{users: 50, best: 10, capacity: 10}); err != nil {
+				t.Error(err)
+			}
+		})
 	})
-	matches, err := record.Read(p.x.Folder.Dir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := record.Summarise(matches).Recovery
+	_, res := readBack(t, p.x)
+	r := res.Recovery
 	if r == nil {
 		t.Fatal("no verdict in the run folder")
 	}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -56,7 +57,7 @@ func (x *experiment) shortCircuitTest(ctx context.Context) (record.Test, error) 
 	loaded, _, err := x.refusals(ctx, 3*shortAsked, shortLoaded)
 	wg.Wait()
 	if err != nil || crowdErr != nil {
-		return out, first(err, crowdErr)
+		return out, cmp.Or(err, crowdErr)
 	}
 	x.countCrowd(crowd.Sent)
 	if len(loaded) >= shortFewest && crowd.OK > 0 {
@@ -110,13 +111,4 @@ func (x *experiment) kneeUsers(times float64) int {
 		k = search.Best(x.found) * x.base.MedianMs / 1000
 	}
 	return int(min(50, max(1, math.Ceil(times*k))))
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

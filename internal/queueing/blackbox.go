@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -15,7 +16,7 @@ type BlackBox struct {
 // EstimateBlackBox takes the response time of one warm user without think time (seconds, the median) and the highest
 // throughput of any load (1/s).
 func EstimateBlackBox(single, highest float64) (BlackBox, error) {
-	if err := firstError(positive("response time of one user in seconds", single), positive("highest throughput", highest)); err != nil {
+	if err := cmp.Or(positive("response time of one user in seconds", single), positive("highest throughput", highest)); err != nil {
 		return BlackBox{}, err
 	}
 	return BlackBox{Demand: single, Bottleneck: 1 / highest, Knee: single * highest}, nil
@@ -38,7 +39,7 @@ const slopeTolerance = 0.10
 // FitSlope regresses R on N over the levels of at least twice the knee. Three such levels are needed, four to see a bend;
 // highest is X_max in 1/s.
 func FitSlope(points []Point, knee, highest float64) (Slope, error) {
-	if err := firstError(positive("knee in users", knee), positive("highest throughput", highest)); err != nil {
+	if err := cmp.Or(positive("knee in users", knee), positive("highest throughput", highest)); err != nil {
 		return Slope{}, err
 	}
 	var line, bent [][]float64
@@ -46,7 +47,7 @@ func FitSlope(points []Point, knee, highest float64) (Slope, error) {
 	last := 0.0
 	for _, p := range points {
 		N := float64(p.Users)
-		if err := firstError(positive("users of a level", N), positive(fmt.Sprintf("response time at %d users in seconds", p.Users), p.Seconds)); err != nil {
+		if err := cmp.Or(positive("users of a level", N), positive(fmt.Sprintf("response time at %d users in seconds", p.Users), p.Seconds)); err != nil {
 			return Slope{}, err
 		}
 		if N < 2*knee {

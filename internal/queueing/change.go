@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -74,7 +75,7 @@ func (c Scale) String() string {
 
 // Apply implements [Change].
 func (c OffLoop) Apply(s System) (System, error) {
-	if err := firstError(positive("work to move in seconds", c.Seconds), positive("servers of "+c.To, c.Servers)); err != nil {
+	if err := cmp.Or(positive("work to move in seconds", c.Seconds), positive("servers of "+c.To, c.Servers)); err != nil {
 		return s, err
 	}
 	if c.To == "" || c.To == c.Loop {
@@ -102,7 +103,7 @@ func (c OffLoop) Apply(s System) (System, error) {
 
 // Apply implements [Change].
 func (c ReuseClients) Apply(s System) (System, error) {
-	if err := firstError(notNegative("construction in seconds", c.Construct), notNegative("connecting in seconds", c.Connect)); err != nil {
+	if err := cmp.Or(notNegative("construction in seconds", c.Construct), notNegative("connecting in seconds", c.Connect)); err != nil {
 		return s, err
 	}
 	s, err := s.change(c.Loop, func(r *Resource) error { return r.take(c.Construct) })
@@ -138,7 +139,7 @@ func (c HashCost) Apply(s System) (System, error) {
 
 // Apply implements [Change].
 func (c Scale) Apply(s System) (System, error) {
-	if err := firstError(positive("servers of "+c.Downstream, c.Servers), positive("demand at "+c.Downstream+" in seconds", c.Demand), notNegative("limit of "+c.Downstream, c.Limit)); err != nil {
+	if err := cmp.Or(positive("servers of "+c.Downstream, c.Servers), positive("demand at "+c.Downstream+" in seconds", c.Demand), notNegative("limit of "+c.Downstream, c.Limit)); err != nil {
 		return s, err
 	}
 	return s.change(c.Downstream, func(r *Resource) error {

@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -39,7 +40,7 @@ func FitClasses(classes int, trials []ClassTrial) (ClassFit, error) {
 	var y, w []float64
 	for i, t := range trials {
 		place := fmt.Sprintf("trial %d: ", i)
-		if err := firstError(positive(place+"seconds", t.Seconds), notNegative(place+"busy seconds", t.Busy), ratio(place+"error ratio", t.ErrorRatio)); err != nil {
+		if err := cmp.Or(positive(place+"seconds", t.Seconds), notNegative(place+"busy seconds", t.Busy), ratio(place+"error ratio", t.ErrorRatio)); err != nil {
 			return ClassFit{}, err
 		}
 		if len(t.Completions) != classes {

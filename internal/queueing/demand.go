@@ -58,7 +58,7 @@ func FitDemand(trials []Trial) (DemandFit, error) {
 	var used []int
 	for i, t := range trials {
 		place := fmt.Sprintf("trial %d: ", i)
-		if err := firstError(notNegative(place+"load", t.Users), positive(place+"seconds", t.Seconds), notNegative(place+"completions", t.Completions),
+		if err := cmp.Or(notNegative(place+"load", t.Users), positive(place+"seconds", t.Seconds), notNegative(place+"completions", t.Completions),
 			notNegative(place+"busy seconds", t.Busy), ratio(place+"error ratio", t.ErrorRatio)); err != nil {
 			return DemandFit{}, err
 		}

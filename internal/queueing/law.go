@@ -1,6 +1,9 @@
 package queueing
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // Usage is what one resource and the system it serves counted over one window of time.
 type Usage struct {
@@ -21,7 +24,7 @@ type Laws struct {
 
 // Apply gives the laws of a usage. Without completions there is no demand, which is an error.
 func (u Usage) Apply() (Laws, error) {
-	if err := firstError(positive("window's length in seconds", u.Seconds), positive("completions of the window", u.Completions),
+	if err := cmp.Or(positive("window's length in seconds", u.Seconds), positive("completions of the window", u.Completions),
 		notNegative("busy time in seconds", u.Busy), positive("servers", u.Servers)); err != nil {
 		return Laws{}, err
 	}
@@ -36,7 +39,7 @@ func (u Usage) Apply() (Laws, error) {
 // Visits is the forced flow law, V = X_k/X: calls at a resource per journey of the system, both in 1/s. More than the
 // journey's own calls means retries or a query for each row.
 func Visits(resource, system float64) (float64, error) {
-	if err := firstError(notNegative("throughput of the resource", resource), positive("throughput of the system", system)); err != nil {
+	if err := cmp.Or(notNegative("throughput of the resource", resource), positive("throughput of the system", system)); err != nil {
 		return 0, err
 	}
 	return resource / system, nil
@@ -44,7 +47,7 @@ func Visits(resource, system float64) (float64, error) {
 
 // ResponseTime is the response time law of a closed load, R = N/X − Z, in seconds.
 func ResponseTime(users, perSecond, think float64) (float64, error) {
-	if err := firstError(positive("users", users), positive("throughput", perSecond), notNegative("think time in seconds", think)); err != nil {
+	if err := cmp.Or(positive("users", users), positive("throughput", perSecond), notNegative("think time in seconds", think)); err != nil {
 		return 0, err
 	}
 	return math.Max(0, users/perSecond-think), nil
@@ -66,7 +69,7 @@ const littleTolerance = 0.05
 // only; straddling is by how much they may shift the mean (requests over the edges × longest time ÷ window length), 0 if
 // there are none.
 func CheckLittle(inFlight, perSecond, seconds, straddling float64) (Little, error) {
-	if err := firstError(positive("requests in flight", inFlight), notNegative("throughput", perSecond),
+	if err := cmp.Or(positive("requests in flight", inFlight), notNegative("throughput", perSecond),
 		notNegative("response time in seconds", seconds), notNegative("shift by straddling requests", straddling)); err != nil {
 		return Little{}, err
 	}

@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -72,7 +73,7 @@ func (l Level) check() error {
 			return err
 		}
 	}
-	return firstError(positive(place+"mean goodput", l.throughput()), ratio(place+"error ratio", l.ErrorRatio))
+	return cmp.Or(positive(place+"mean goodput", l.throughput()), ratio(place+"error ratio", l.ErrorRatio))
 }
 
 // sample is a level as the fits see it. In a closed load the whole time of a round is R + Z = N/X, whatever Z is: fits of

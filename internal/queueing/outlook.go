@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -72,7 +73,7 @@ func (s System) outlook(users int, predicted bool) (Outlook, error) {
 	high, err1 := s.at(users, o.Highest.High, func(i Interval) float64 { return i.Low })
 	value, err2 := s.at(users, o.Highest.Value, func(i Interval) float64 { return i.Value })
 	low, err3 := s.at(users, o.Highest.Low, func(i Interval) float64 { return i.High })
-	if err := firstError(err1, err2, err3); err != nil {
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return Outlook{}, err
 	}
 	o.Throughput = Interval{low.PerSecond, value.PerSecond, high.PerSecond}

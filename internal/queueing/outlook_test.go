@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"testing"
@@ -233,7 +234,7 @@ func TestOverlap(t *testing.T) {
 	}}
 	one, err1 := s.Outlook(1)
 	many, err2 := s.Outlook(50)
-	if err := firstError(err1, err2); err != nil {
+	if err := cmp.Or(err1, err2); err != nil {
 		t.Fatal(err)
 	}
 	if !near(one.ResponseTime.Value, 0.21, 1e-9) || !near(one.Knee.Value, 0.21*25, 1e-9) {

@@ -64,12 +64,3 @@ func ratio(what string, v float64) error {
 	}
 	return nil
 }
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"sort"
@@ -27,7 +28,7 @@ func (r Resource) check() error {
 	if r.Name == "" {
 		return fmt.Errorf("a resource has no name; changes address resources by name")
 	}
-	if err := firstError(r.Demand.check(place+"demand in seconds"), notNegative(place+"limit", r.Limit), notNegative(place+"utilization", r.Utilization)); err != nil {
+	if err := cmp.Or(r.Demand.check(place+"demand in seconds"), notNegative(place+"limit", r.Limit), notNegative(place+"utilization", r.Utilization)); err != nil {
 		return err
 	}
 	if r.Delay {
@@ -56,7 +57,7 @@ func (s System) check() error {
 		}
 		seen[r.Name] = true
 	}
-	return firstError(notNegative("think time in seconds", s.Think), notNegative("highest throughput", s.Highest))
+	return cmp.Or(notNegative("think time in seconds", s.Think), notNegative("highest throughput", s.Highest))
 }
 
 // Uninstrumented is the name of the ceiling that the target has although no measured resource explains it.

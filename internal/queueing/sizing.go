@@ -1,6 +1,7 @@
 package queueing
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -13,7 +14,7 @@ const most = 1e9
 
 // Occupied is Little's law for a resource, X·R: servers, connections or permits in use at perSecond journeys of hold seconds.
 func Occupied(perSecond, hold float64) (float64, error) {
-	if err := firstError(positive("throughput", perSecond), positive("hold time in seconds", hold)); err != nil {
+	if err := cmp.Or(positive("throughput", perSecond), positive("hold time in seconds", hold)); err != nil {
 		return 0, err
 	}
 	return perSecond * hold, nil
@@ -23,7 +24,7 @@ func Occupied(perSecond, hold float64) (float64, error) {
 // is between 0.2 and 0.5 in practice: randomness needs some, and too much moves the queue to the downstream.
 func PoolSize(perSecond, hold, headroom float64) (int, error) {
 	n, err := Occupied(perSecond, hold)
-	if err = firstError(err, notNegative("headroom", headroom)); err != nil {
+	if err = cmp.Or(err, notNegative("headroom", headroom)); err != nil {
 		return 0, err
 	}
 	return whole("pool", n*(1+headroom))
@@ -32,7 +33,7 @@ func PoolSize(perSecond, hold, headroom float64) (int, error) {
 // ConcurrencyLimit is ⌈1.2·N*⌉ requests in flight, a fifth over the knee, so that what is scarce stays busy and little waits
 // before it; and the share of each of the workers, rounded up.
 func ConcurrencyLimit(knee float64, workers int) (total, each int, err error) {
-	if err := firstError(positive("knee in users", knee), positive("workers", float64(workers))); err != nil {
+	if err := cmp.Or(positive("knee in users", knee), positive("workers", float64(workers))); err != nil {
 		return 0, 0, err
 	}
 	if total, err = whole("limit", 1.2*knee); err != nil {
