@@ -30,8 +30,7 @@ const OrBecause = "or-because"
 
 // candidates ranks the causes, beside those that are claimed already, that fit a target that shows no metrics (measurement 5.4, black box and client connections; 5.5). None
 // of them is more than consistent, unless a test decides. Where nothing speaks for one of them in particular, unknown comes first.
-func (s *sight) candidates(claimed []claim) []claim {
-	o := s.outside()
+func (o *outside) candidates(claimed []claim) []claim {
 	var all []candidate
 	for _, of := range []func(*outside) []candidate{
 		coupledLoop, computing, sharedLock, keptSessions, narrowCalls, heldDownstream, churned, lostConnections, lateAccepts, growing, refusing, givenUp,
@@ -47,7 +46,7 @@ func (s *sight) candidates(claimed []claim) []claim {
 	var out []claim
 	open := len(all) > 0 && all[0].points < leastPoints
 	if open {
-		out = append(out, unknown(s))
+		out = append(out, unknown(o.sight))
 	}
 	first := true // of those that say why it is slow
 	for i := range all {

@@ -83,11 +83,13 @@ func (s *sight) findings() []claim {
 		all[i].settle(s.predicted(&all[i]))
 		named = named || !all[i].aside && !s.outlasts(&all[i])
 	}
-	if !named && blind && (saturated || s.stuck() || s.slowToRecover() || s.failing()) {
-		for _, c := range s.candidates(all) {
-			c.settle(s.predicted(&c))
-			named = true
-			all = append(all, c)
+	if !named && blind {
+		if o := s.outside(); saturated || s.stuck() || s.slowToRecover() || o.failing() {
+			for _, c := range o.candidates(all) {
+				c.settle(s.predicted(&c))
+				named = true
+				all = append(all, c)
+			}
 		}
 	}
 	if !named && saturated {

@@ -276,4 +276,4 @@ func (o *outside) crowded() bool {
 }
 
 // failing says whether more than a few requests did not succeed.
-func (s *sight) failing() bool { return s.outside().failed >= 0.05 }
+func (o *outside) failing() bool { return o.failed >= 0.05 }
