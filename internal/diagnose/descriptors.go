@@ -3,6 +3,8 @@ package diagnose
 import (
 	"fmt"
 	"math"
+
+	"github.com/captest/captest/internal/record"
 )
 
 // descriptors names descriptor-exhaustion: a process with nearly as many open files as it may have.
@@ -57,6 +59,38 @@ func (s *sight) files(w window, name string) (peak, limit float64, source string
 		}
 	}
 	return peak, limit, source
+}
+
+// needs tells of services that may run out of descriptors at a throughput: what a journey a second kept open under each load
+// (peak less the idle level, by Little's law descriptors × seconds a journey) goes on being so, between its extremes.
+func (s *sight) needs(perSecond float64) []string {
+	var out []string
+	for _, name := range s.servicesSeen() {
+		_, limit, _ := s.files(s.all, name)
+		idle := s.before(name, "process_open_fds")
+		if limit <= 0 || idle <= 0 {
+			continue
+		}
+		low, high := math.Inf(1), 0.0
+		for i := range s.res.Trials {
+			t := &s.res.Trials[i]
+			if t.Verdict == verdictInvalid || t.Phase == record.PhaseTests || t.GoodputPerSecond <= 0 || t.ErrorPercent == nil || *t.ErrorPercent > 1 {
+				continue
+			}
+			if peak, _, _ := s.files(s.at(t).window, name); peak > 0 {
+				each := math.Max(0, peak-idle) / t.GoodputPerSecond
+				low, high = math.Min(low, each), math.Max(high, each)
+			}
+		}
+		low, high = idle+low*perSecond, idle+high*perSecond
+		switch {
+		case finite(low) && low > limit:
+			out = append(out, fmt.Sprintf("%s then needs %.0f–%.0f descriptors, and has %.0f: it breaks before it gets there", name, low, high, limit))
+		case finite(low) && high > limit:
+			out = append(out, fmt.Sprintf("%s then needs %.0f–%.0f descriptors, and has %.0f: it may break before it gets there", name, low, high, limit))
+		}
+	}
+	return out
 }
 
 // queued is the longest accept queue of a service within a window, by the kernel.

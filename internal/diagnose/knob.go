@@ -38,7 +38,8 @@ func (s *sight) knobs(sys *queueing.System) []knob {
 		case loop:
 			out = append(out, knob{name: r.where + ".workers", value: "N", make: func(v string) ([]queueing.Change, string) {
 				n, bad := servers(v, true)
-				return []queueing.Change{queueing.Workers{Loop: full, N: int(n)}}, bad
+				s.loopsThen[r.where] = int(n)
+				return []queueing.Change{queueing.Workers{Loop: full, N: int(n), Most: s.mostLoops(r)}}, bad
 			}})
 			if h, ok := s.hashing(r.where); ok {
 				out = append(out, s.offLoop(h, full))
@@ -75,6 +76,22 @@ func (s *sight) knobs(sys *queueing.System) []knob {
 	return out
 }
 
+// mostLoops is how many loops of a service can get on at once: a loop that computes for a share of its busy time needs that share of
+// a core. 0: unknown.
+func (s *sight) mostLoops(loop *resource) float64 {
+	busy := s.demandOf(loop)
+	for _, r := range s.of(cpu, loop.where) {
+		cores := r.servers
+		if n := s.coresThen[loop.where]; n > 0 {
+			cores = n
+		}
+		if d := s.demandOf(r); d.available && busy.available {
+			return cores / math.Min(1, d.seconds.Value/busy.seconds.Value)
+		}
+	}
+	return 0
+}
+
 // moreCores gives a process other cores, and its hash pool as many workers where it follows them.
 func (s *sight) moreCores(where, value string, has func(string) bool) ([]queueing.Change, string) {
 	n, bad := servers(value, false)
@@ -83,6 +100,21 @@ func (s *sight) moreCores(where, value string, has func(string) bool) ([]queuein
 	}
 	s.coresThen[where] = n
 	changes := []queueing.Change{queueing.Resize{Pool: where + " " + string(cpu), Size: n}}
+	for _, all := range s.of(machine, "") {
+		if !has(all.full()) {
+			continue
+		}
+		size := all.servers
+		for _, r := range s.of(cpu, "") {
+			size += math.Max(0, s.coresThen[r.where]-r.servers) // cores that no other process gets
+		}
+		changes = append(changes, queueing.Resize{Pool: all.full(), Size: size})
+	}
+	for _, r := range s.of(loop, where) {
+		if n := s.loopsThen[where]; n > 0 {
+			changes = append(changes, queueing.Workers{Loop: r.full(), N: n, Most: s.mostLoops(r)})
+		}
+	}
 	if s.moved[where] {
 		return append(changes, queueing.Resize{Pool: where + " " + string(hashPool), Size: n}), ""
 	}
@@ -124,8 +156,10 @@ func (s *sight) hashCost(where string, has func(string) bool) (knob, bool) {
 			station = where + " " + string(hashPool)
 		}
 		changes := []queueing.Change{queueing.HashCost{Resource: station, Delta: delta, Hash: s.atMost(station, d.seconds.Value)}}
-		if name := where + " " + string(cpu); has(name) && name != station {
-			changes = append(changes, queueing.HashCost{Resource: name, Delta: delta, Hash: s.atMost(name, d.seconds.Value)})
+		for _, name := range []string{where + " " + string(cpu), machineName + " " + string(cpu)} {
+			if has(name) && name != station {
+				changes = append(changes, queueing.HashCost{Resource: name, Delta: delta, Hash: s.atMost(name, d.seconds.Value)})
+			}
 		}
 		return changes, ""
 	}}, true

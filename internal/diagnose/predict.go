@@ -58,7 +58,8 @@ func (s *sight) without(gone *resource) *record.Prediction {
 	for i := range s.resources {
 		// More cores for hashing are more CPU too: it is nearly all that the process computes.
 		r := &s.resources[i]
-		if r != gone && !(gone.kind == hashPool && r.kind == cpu && r.where == gone.where) {
+		more := gone.kind == hashPool && (r.kind == cpu && r.where == gone.where || r.kind == machine)
+		if r != gone && !more {
 			consider(r, s.freed(r, s.demandOf(r)))
 		}
 	}

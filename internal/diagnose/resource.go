@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -10,6 +11,7 @@ type kind string
 
 const (
 	cpu        kind = "CPU"
+	machine    kind = "all CPU" // of the machine that captest and the services share
 	loop       kind = "event loop"
 	hashPool   kind = "hash pool"
 	semaphore  kind = "semaphore"
@@ -47,6 +49,8 @@ func (r *resource) name() string {
 		return string(r.kind) + " to " + r.to
 	case downstream:
 		return r.to
+	case machine:
+		return string(cpu)
 	default:
 		return string(r.kind)
 	}
@@ -134,8 +138,16 @@ func (s *sight) sparse(l load, r *resource) bool {
 // measured lists every resource that the scrapes show.
 func (s *sight) measured() []resource {
 	var out []resource
+	var processors []resource
 	for _, name := range s.index.services {
-		out = append(out, s.ofService(name)...)
+		all := s.ofService(name)
+		out = append(out, all...)
+		processors = append(processors, slices.DeleteFunc(all, func(r resource) bool { return r.kind != cpu })...)
+	}
+	if len(processors) == len(s.index.services) {
+		if r, ok := s.machineCPU(processors); ok {
+			out = append(out, r)
+		}
 	}
 	return out
 }

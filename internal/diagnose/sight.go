@@ -21,9 +21,10 @@ type sight struct {
 	tests     []record.Test
 	claims    []claim // that the evidence carries, once they are weighed
 	hops      []record.Hop
-	// What changes in thought have done so far: services whose hashing is in a pool, and the cores they have.
+	// What changes in thought have done so far: services whose hashing is in a pool, and the cores and event loops they have.
 	moved     map[string]bool
 	coresThen map[string]float64
+	loopsThen map[string]int
 }
 
 // load is a trial and the window it was measured in.
@@ -34,7 +35,7 @@ type load struct {
 
 func look(run *record.Run, res *record.Result) *sight {
 	run, res = untested(run, res)
-	s := &sight{run: run, res: res, index: indexOf(run), tests: testsOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}}
+	s := &sight{run: run, res: res, index: indexOf(run), tests: testsOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}, loopsThen: map[string]int{}}
 	if s.best = bestTrial(res.Trials); s.best == nil {
 		return s
 	}

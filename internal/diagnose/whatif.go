@@ -93,6 +93,9 @@ func WhatIf(run *record.Run, res *record.Result, users int, exprs []string) (*Fo
 		return nil, err
 	}
 	f.Before, f.After, f.Sentences = outlookOf(p.Before), outlookOf(p.After), p.Sentences
+	if p.After.Throughput.Value > s.best.GoodputPerSecond {
+		f.Sentences = append(f.Sentences, s.needs(p.After.Throughput.Value)...)
+	}
 	for _, n := range ladder(users, p.After.Knee.Value) {
 		at, err := queueing.Predict(sys, n, changes...)
 		if err != nil {

@@ -33,10 +33,12 @@ type Resize struct {
 	Size float64
 }
 
-// Workers runs an event loop in so many processes.
+// Workers runs an event loop in so many processes. Most is how many of them can get on at once, since what they compute needs a
+// core: cores ÷ (CPU seconds a second of the loop); 0 when that is not known.
 type Workers struct {
 	Loop string
 	N    int
+	Most float64
 }
 
 // HashCost changes the cost factor of password hashing by Delta steps, each of which doubles the work (bcrypt: 2^cost
@@ -117,7 +119,13 @@ func (c ReuseClients) Apply(s System) (System, error) {
 func (c Resize) Apply(s System) (System, error) { return s.resize(c.Pool, c.Size) }
 
 // Apply implements [Change].
-func (c Workers) Apply(s System) (System, error) { return s.resize(c.Loop, float64(c.N)) }
+func (c Workers) Apply(s System) (System, error) {
+	n := float64(c.N)
+	if c.Most > 0 {
+		n = math.Min(n, c.Most)
+	}
+	return s.resize(c.Loop, n)
+}
 
 // Apply implements [Change].
 func (c HashCost) Apply(s System) (System, error) {
