@@ -116,7 +116,7 @@ func (p *progress) after() time.Duration {
 	switch p.phase {
 	case "preflight", "quiet":
 		quiet, late := p.c.testsAhead()
-		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil)) + quiet + late
+		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil)) + quiet + recoveryOf(p.c.Effort).usual() + late
 	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain", PhaseTests:
 		return p.behind + p.last
 	case search.PhaseOverload:

@@ -21,7 +21,7 @@ func (x *experiment) search(ctx context.Context) error {
 	x.progress.atTheEnd(late)
 	for {
 		a := x.plan.Next(x.found)
-		x.progress.ahead(seconds(x.plan.Remaining(x.found)-a.Warm-a.Measured) + quiet)
+		x.progress.ahead(seconds(x.plan.Remaining(x.found)-a.Warm-a.Measured) + quiet + x.care.usual())
 		switch a.Kind {
 		case search.Closed, search.Open:
 			err := x.carryOut(ctx, a)

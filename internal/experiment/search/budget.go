@@ -43,7 +43,7 @@ const (
 	widest      = 0.5 // beyond it an interval says nothing
 )
 
-// Remaining is how many seconds a search still takes, the pauses, the overload and a quick recovery behind it included: the
+// Remaining is how many seconds a search still takes, its pauses included and what comes behind it not: the
 // search played on against an ideal target, whose closed levels follow the asymptotic bounds (measurement 1.2) and whose
 // open loads pass below the middle of what is known and fail above. It is pure, and true to about a fifth.
 func (p Plan) Remaining(trials []Trial) float64 {
@@ -64,9 +64,7 @@ func (p Plan) Remaining(trials []Trial) float64 {
 			total += drainGuess
 			ahead[len(ahead)-1].Drain = Dry
 		case Break:
-			return total + detours*open + v.overload + v.recover
-		case Recover:
-			return total + v.recover
+			return total + detours*open
 		default:
 			return total
 		}

@@ -22,25 +22,27 @@ type pace struct {
 	confirm           float64
 	cooldown          float64 // least pause between trials
 	budget            float64 // of load, overload left out
-	overload, recover float64 // what comes after, for the time left
 }
 
-// Quick ends within 2 minutes of load, overload included, on a target of 9/s; standard within 12 and thorough within 40.
+// Quick takes 2 minutes of load, overload included, on a target of 9/s; standard within 12 and thorough within 40.
 // Three trials of 6 s decide a load to ±10 % there: bcrypt-like work (c ≈ 0.3) needs 35 arrivals, 6 s bring 54.
 var paces = map[Effort]pace{
 	Quick: {
 		width: 0.10, finer: 0.8, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
-		cooldown: 0.5, budget: 97, overload: 15, recover: 12,
+		cooldown: 0.5, budget: 97,
 	},
 	Standard: {
 		width: 0.05, finer: 0.7, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 120,
-		cooldown: 2, budget: 590, overload: 30, recover: 45,
+		cooldown: 2, budget: 590,
 	},
 	Thorough: {
 		width: 0.025, finer: 0.6, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,
-		cooldown: 2, budget: 2110, overload: 60, recover: 45,
+		cooldown: 2, budget: 2110,
 	},
 }
+
+// Longest is how many seconds of load a search takes at most.
+func (e Effort) Longest() float64 { return overrun * Plan{Effort: e}.pace().budget }
 
 func (p Plan) pace() pace {
 	if x, ok := paces[p.Effort]; ok {
