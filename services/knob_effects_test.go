@@ -132,6 +132,10 @@ var effects = []effect{
 		knob: "client", to: "per-request", was: exactly(0), becomes: atLeast(1), frees: []string{"connection for each call of SERVICE"},
 		look: grown("http_client_connections_opened_total", once),
 	},
+	{
+		knob: "client_build", to: "30ms", on: map[string]string{"SERVICE.client": "per-request"}, was: exactly(0), becomes: atLeast(.03),
+		look: grown("http_client_build_seconds_total", once),
+	},
 	{knob: "max_connections", to: "1", was: exactly(2), becomes: exactly(1), look: twoHeld(2, "http_client_connections_in_use")},
 	{
 		knob: "keepalive", to: "0", was: exactly(0), becomes: atLeast(1), frees: []string{"connection for each call of SERVICE"},
@@ -288,6 +292,12 @@ var effects = []effect{
 		knob: "model", to: "hash", was: atMost(.005), becomes: atLeast(.006), look: hashing, // 1 round, 200,000 rounds
 	},
 	{knob: "slots", to: "3", was: exactly(27), becomes: exactly(3), look: shows("capacity_slots")},
+	{
+		knob: "refuse", to: "2", was: exactly(0), becomes: atLeast(1), look: grown("requests_shed_total", func(r *rig, service string) {
+			r.call(service)
+			r.call(service)
+		}, `reason="planted"`),
+	},
 	{knob: "queue", to: "3", was: exactly(100), becomes: exactly(3), look: shows("capacity_queue_limit")},
 	{
 		knob: "service_time", to: "400ms", on: map[string]string{"kill-bill.service_cv": "0.01"}, was: atMost(.3), becomes: atLeast(.3), look: creation,

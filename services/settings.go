@@ -29,6 +29,7 @@ func (s settings) kit() kit.Knobs {
 		HashPool:        s.number("hash_pool"),
 		HashQueue:       s.number("hash_queue"),
 		Client:          s["client"],
+		ClientBuild:     s.span("client_build"),
 		MaxConnections:  s.number("max_connections"),
 		Keepalive:       s.number("keepalive"),
 		KeepaliveExpiry: s.span("keepalive_expiry"),
@@ -66,6 +67,6 @@ func (s settings) killBill() killbill.Config {
 	cv, _ := strconv.ParseFloat(s["service_cv"], 64)
 	return killbill.Config{
 		Model: s["model"], Slots: s.number("slots"), ServiceTime: s.span("service_time"), CV: cv,
-		Queue: s.number("queue"), HashRounds: s.number("hash_rounds"), DBPool: s.number("db_pool"),
+		Queue: s.number("queue"), Refuse: s.number("refuse"), HashRounds: s.number("hash_rounds"), DBPool: s.number("db_pool"),
 	}
 }

@@ -3,6 +3,8 @@ package diagnose
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"strings"
 	"testing"
 
 	"github.com/captest/captest/internal/record"
@@ -15,6 +17,39 @@ var fullHashPool = services{"user": {
 	"hash_seconds_total": counter(0, .4, 1.98, 1.98, 0), "hashes_total": counter(0, 2, 10, 10, 0), "hash_pool_queue": level(0, 0, 6, 40, 0),
 	"process_cpu_seconds_total": counter(.01, .4, 1.95, 1.95, .01),
 }}
+
+// makingClients is a billing-service whose only event loop makes two clients a journey, 100 ms each, at 5/s.
+func makingClients() scene {
+	return flatAt(5).with(healthy(), services{"billing": calls("kill-bill", [3]float64{4, 10, 10}, [3]float64{.2, .2, .2}, 1)}, services{"billing": {
+		`event_loop_busy_seconds_total{worker="0"}`: counter(0, .42, .99, .99, 0), `event_loop_wait_seconds_total{worker="0"}`: counter(0, 0, 8, 48, 0),
+		clientBuild + kb: counter(0, .4, .97, .97, 0), "process_cpu_seconds_total": counter(0, .42, .99, .99, 0),
+	}})
+}
+
+// TestPooledClients: keeping one client gives back what making them took of the loop, and nothing where no metric tells that.
+func TestPooledClients(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		s       scene
+		highest float64
+	}{"making them takes the loop": {makingClients(), 10}, "making them takes nothing": {flatAt(10).with(healthy(), fullHashPool, services{"billing": calls("kill-bill", [3]float64{4, 10, 10}, [3]float64{.2, .2, .2}, 1)}), 10.1}} {
+		run, res := tt.s.play()
+		f, err := WhatIf(run, res, 20, []string{"billing.client=pooled"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.After.PerSecond.Value; math.Abs(got-tt.highest) > 0.06*tt.highest || !strings.Contains(f.After.Limit, "hash") {
+			t.Errorf("%s: %.3g/s by %s, want %.3g/s by hashing", name, got, f.After.Limit, tt.highest)
+		}
+	}
+	run, res := makingClients().play()
+	s := Suspect(run, res, func(service, setting string) (string, bool) {
+		return "per-request", service == "billing" && setting == "client"
+	})
+	if k := s.Knob; k == nil || k.Setting != "client" || k.To != "pooled" || math.Abs(k.PerSecond.Value-10) > 0.6 {
+		t.Errorf("knob test %+v, %s", s.Knob, s.NoKnob)
+	}
+}
 
 // TestCauses plants each cause in services that are healthy otherwise, and wants it named where it is, with nothing beside it.
 func TestCauses(t *testing.T) {
@@ -80,6 +115,7 @@ func TestCauses(t *testing.T) {
 		{"a connection for each call", flatAt(10).with(healthy(), fullHashPool, services{"billing": calls("kill-bill", [3]float64{2, 10, 10}, [3]float64{.2, .2, .2}, 1)}), []string{
 			"cpu-bound-hashing@user" + slow, "connection-per-request@billing C2 next",
 		}},
+		{"clients that take the event loop to make", makingClients(), []string{"connection-per-request@billing" + slow}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

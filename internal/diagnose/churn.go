@@ -1,10 +1,14 @@
 package diagnose
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // churn names connection-per-request: a service opens a connection for each call.
 //
-// Evidence: connections opened a call ≥ 0.9, with one user too. Told apart: a pool that keeps too few idle connections
+// Evidence: connections opened a call ≥ 0.9, with one user too. It limits where making clients is what keeps the event loops
+// busy, and else adds to what is slow. Told apart: a pool that keeps too few idle connections
 // (the ratio is low with one user and rises with load), retries (each attempt may use the pool).
 func churn(s *sight) []claim {
 	var out []claim
@@ -31,12 +35,33 @@ func churn(s *sight) []claim {
 			if waits := s.timeWait(to); waits > 0 {
 				c.evidence("sockets in TIME_WAIT at "+to, float64(waits), "", "", "kernel")
 			}
+			s.making(&c)
 			c.Summary = fmt.Sprintf("%s opens %.2g connections for each call to %s instead of reusing them", name, now.opened, to)
 			c.Remedy = "one client with a pool for the life of the process; read answers to their end and close them"
 			out = append(out, c)
 		}
 	}
 	return out
+}
+
+// clientBuild is the time that a service spends making clients; one with a pool makes none.
+const clientBuild = "http_client_build_seconds_total"
+
+// making says of a service that opens a connection for each call whether making its clients is what its event loops do most of
+// their time: then it limits.
+func (s *sight) making(c *claim) {
+	for _, r := range s.of(loop, c.Where) {
+		l, u, full := s.fullAt(r)
+		if !full {
+			continue
+		}
+		if built, ok := l.rate(c.Where, clientBuild, label("downstream", c.to)); ok && built > 0.5*u.busy {
+			c.aside, c.rank = false, s.rank(l)
+			c.evidence("event loop busy", 100*u.utilization, "%", "≥ 90", c.Where+" event_loop_busy_seconds_total")
+			c.evidence("of it making clients", 100*math.Min(1, built/u.busy), "%", "≥ 50", c.Where+" "+clientBuild)
+			c.evidence("requests waiting for the loop", u.waiting, "", "≥ 0.5", c.Where+" event_loop_wait_seconds_total")
+		}
+	}
 }
 
 // timeWait is the most sockets in TIME_WAIT at a service's port, or at its callers' end, at any reading under load.

@@ -103,6 +103,7 @@ var consequences = []consequence{
 	{"descriptor-exhaustion", "breaker-flapping", callsTo, "calls fail for want of descriptors"},
 	{"event-loop-blocked", "accept-backlog", sameService, "the loop that accepts is busy"},
 	{"event-loop-blocked", "cpu-bound-hashing", sameService, "hashes are computed on the event loop"},
+	{"connection-per-request", "event-loop-blocked", func(a, b *claim) bool { return !a.aside && sameService(a, b) }, "it is making clients that keeps the loop busy"},
 	{"memory-pressure", "cpu-bound-hashing", sameService, "the collector takes the CPU that hashes wait for"},
 	{"memory-pressure", "event-loop-blocked", sameService, "the collector takes the CPU that the loop waits for"},
 	{"accept-backlog", "slow-downstream", callsTo, "calls wait for their connection to be accepted"},

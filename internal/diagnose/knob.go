@@ -64,7 +64,7 @@ func (s *sight) knobs(sys *queueing.System) []knob {
 				out = append(out, k)
 			}
 			if c, ok := s.all.call(r.where, r.to); ok && c.opened >= 0.9 && !slices.ContainsFunc(out, func(k knob) bool { return k.name == r.where+".client" }) {
-				out = append(out, pooledClient(r.where))
+				out = append(out, s.pooledClient(r.where, has))
 			}
 		case slots, downstream:
 			out = append(out, s.serviceTime(sys, r))
@@ -319,12 +319,22 @@ func (s *sight) lockTime(full string, r *resource) knob {
 	}}
 }
 
-// pooledClient keeps one client instead of making one a call. What dialling costs a journey no metric tells, and on one machine
-// it is next to nothing, so no ceiling is promised to move.
-func pooledClient(where string) knob {
+// pooledClient keeps one client instead of making one a call: what making them took of the event loop and of the CPU is gone, where a
+// metric tells it. What dialling costs a journey no metric tells, and on one machine it is next to nothing.
+func (s *sight) pooledClient(where string, has func(string) bool) knob {
 	return knob{name: where + ".client", value: "pooled", make: func(v string) ([]queueing.Change, string) {
 		if v != "pooled" {
 			return nil, fmt.Sprintf("%q is not pooled, the only other way", v)
+		}
+		built, ok := s.loads[0].rate(where, clientBuild)
+		if each := built / s.best.GoodputPerSecond; ok && finite(each) && each > 0 {
+			var changes []queueing.Change
+			for _, name := range []string{where + " " + string(loop), where + " " + string(cpu), machineName + " " + string(cpu)} {
+				if has(name) {
+					changes = append(changes, queueing.ReuseClients{Loop: name, Construct: s.atMost(name, each)})
+				}
+			}
+			return changes, ""
 		}
 		return nil, ""
 	}}

@@ -13,7 +13,7 @@ func (s *sight) predict(claims []claim) {
 	for i := range claims {
 		c := &claims[i]
 		k, known := kindOf[c.Cause]
-		if c.Role != SlowBecause || !known {
+		if c.Role != SlowBecause || c.aside || !known {
 			continue
 		}
 		for j := range s.resources {
@@ -30,7 +30,7 @@ func (s *sight) predict(claims []claim) {
 }
 
 var kindOf = map[string]kind{
-	"event-loop-blocked": loop, "cpu-bound-hashing": hashPool, "pool-too-small": clientPool, "semaphore-too-small": semaphore,
+	"event-loop-blocked": loop, "connection-per-request": loop, "cpu-bound-hashing": hashPool, "pool-too-small": clientPool, "semaphore-too-small": semaphore,
 	"database-pool-starved": database, "lock-contention": lock,
 }
 

@@ -18,7 +18,7 @@ const (
 
 // servedAtOnce: the burst test's m is the number of places of the resource that is claimed to limit.
 //
-//	event-loop-blocked         loops of the service; 1 where they are not shown
+//	event-loop-blocked, connection-per-request    loops of the service; 1 where they are not shown
 //	lock-contention            1
 //	cpu-bound-hashing          min(hash pool, cores)
 //	pool-too-small, semaphore-too-small, database-pool-starved    its size
@@ -69,7 +69,7 @@ func (s *sight) places(c *claim) (n float64, own []kind) {
 		return 0
 	}
 	switch c.Cause {
-	case "event-loop-blocked":
+	case "event-loop-blocked", "connection-per-request":
 		return max(1, first(loop)), []kind{loop}
 	case "lock-contention":
 		return 1, []kind{lock}

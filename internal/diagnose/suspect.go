@@ -93,6 +93,10 @@ func (s *sight) ways(c *claim) []way {
 		return []way{twice("workers"), {c.Where, "hash", func(from string) (string, string, bool) {
 			return "pool", c.Where + ".hash=pool", from == "loop"
 		}}}
+	case "connection-per-request":
+		return []way{{c.Where, "client", func(from string) (string, string, bool) {
+			return "pooled", c.Where + ".client=pooled", from == "per-request"
+		}}}
 	case "cpu-bound-hashing":
 		return []way{{c.Where, "hash_cost", func(from string) (string, string, bool) {
 			n, err := strconv.Atoi(from)

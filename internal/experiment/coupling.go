@@ -20,7 +20,7 @@ import (
 const (
 	couplingShare    = 0.9 // of the highest goodput
 	couplingWarm     = 1500 * time.Millisecond
-	couplingMeasured = 4 * time.Second
+	couplingMeasured = 3 * time.Second
 	couplingIdle     = 3 * time.Second
 	couplingProbes   = 10.0 // a second
 	couplingFewest   = 8    // answers of the load, for a mean

@@ -57,7 +57,7 @@ func (x *experiment) lateTests() []test {
 // Shortest times that throughput is measured for with another setting, and the warm-up before it. Slow targets get up to
 // alteredMost: a few requests of each user.
 const (
-	knobLeast       = 8 * time.Second
+	knobLeast       = 6 * time.Second
 	elasticityLeast = 6 * time.Second
 	alteredMost     = 15 * time.Second
 	alteredWarm     = 2 * time.Second

@@ -94,7 +94,7 @@ func TestRecoveryOfAProgrammedTarget(t *testing.T) {
 		{
 			name: "only from aborting clients", answer: until(never, Aborting, hung), class: record.Stuck, sub: "deceptive", says: "not after patient ones",
 			check: func(t *testing.T, r record.Recovery) {
-				if len(r.Triggers) != 2 || r.Triggers[0].Class != record.SelfHealing || r.Triggers[1].Class != record.Stuck || r.Triggers[1].TimeoutSeconds == nil || r.Triggers[1].Aborted < 70 {
+				if len(r.Triggers) != 2 || r.Triggers[0].Class != record.SelfHealing || r.Triggers[1].Class != record.Stuck || r.Triggers[1].TimeoutSeconds == nil || r.Triggers[1].Aborted < 50 {
 					t.Errorf("triggers %+v", r.Triggers)
 				}
 			},

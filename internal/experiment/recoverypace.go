@@ -18,11 +18,11 @@ type recoveryPace struct {
 	cool              time.Duration // without load before the leak verdicts; 0: as long as something is left, idleCool at most
 }
 
-// Quick spends some 40 s on a target that heals: 12 s of patient and 8 s of impatient overload, two watches. The others follow
+// Quick spends some 40 s on a target that heals: 12 s of patient and 6 s of impatient overload, two watches. The others follow
 // measurement 4.2 and 4.3.
 var recoveryPaces = map[Effort]recoveryPace{
 	Quick: {
-		patient: 12 * time.Second, aborting: 8 * time.Second,
+		patient: 12 * time.Second, aborting: 6 * time.Second,
 		window: 5 * time.Second, relapse: 3 * time.Second, watch: 60 * time.Second, minProbes: minProbes,
 	},
 	Standard: {

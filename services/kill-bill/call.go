@@ -111,6 +111,11 @@ func (c *call) prepare(w http.ResponseWriter) *reply {
 // before its timers start.
 func (c *call) run() (a reply, timed bool) {
 	s := c.s
+	if n := s.config.Refuse; n > 0 && s.asked.Add(1)%uint64(n) == 0 {
+		s.counts.shed.WithLabelValues("planted").Inc()
+		s.registry.shed.mark(1)
+		return overCapacity(errFull{s.slots.servers, s.slots.limit}), true
+	}
 	if err := s.slots.acquire(c.r.Context()); err != nil {
 		var full errFull
 		if !errors.As(err, &full) {

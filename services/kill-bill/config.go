@@ -27,6 +27,7 @@ type Config struct {
 	ServiceTime time.Duration // slots model: mean time an account creation holds its slot: 200 ms
 	CV          float64       // slots model: coefficient of variation of the service time: 0.3
 	Queue       int           // calls that may wait for a slot before the next one is refused with 503: 100
+	Refuse      int           // one call in so many is refused with 503, whatever the load: 0, none is
 	HashRounds  int           // hash model: SHA-512 rounds per authenticated call: 200,000 (shiroNbHashIterations)
 
 	User, Password    string // Basic credentials: admin, password
@@ -73,6 +74,7 @@ func (c Config) check() error {
 	bad(c.Model == ModelSlots || c.Model == ModelHash, "model %q: want %s or %s", c.Model, ModelSlots, ModelHash)
 	bad(c.Slots > 0 && c.Slots <= 100_000, "slots %d: want 1 to 100000", c.Slots)
 	bad(c.Queue > 0 && c.Queue <= 1_000_000, "queue %d: want 1 to 1000000", c.Queue)
+	bad(c.Refuse == 0 || c.Refuse > 1 && c.Refuse <= 1_000_000, "refuse %d: want 0 or 2 to 1000000", c.Refuse)
 	bad(c.ServiceTime > 0 && c.ServiceTime <= time.Minute, "service time %v: want more than 0 and at most 1m", c.ServiceTime)
 	bad(c.CV > 0 && c.CV <= 10 && !math.IsNaN(c.CV), "cv %v: want more than 0 and at most 10", c.CV)
 	bad(c.HashRounds > 0 && c.HashRounds <= 100_000_000, "hash rounds %d: want 1 to 100000000", c.HashRounds)

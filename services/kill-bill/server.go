@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,7 @@ type Server struct {
 	counts   *counts
 	registry *registry
 	queue    *queueWatch
+	asked    atomic.Uint64 // calls, where one in so many is refused
 	handler  http.Handler
 
 	done    chan struct{} // closed by Close: ends modelled waits and the queue watch

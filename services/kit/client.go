@@ -3,15 +3,22 @@ package kit
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -153,6 +160,32 @@ func failed(a *Answer, err error) bool {
 	return a.Status >= 500
 }
 
+// build makes a client for one call as httpx does: it reads its trust roots, on the event loop, which is not given up for it.
+func (c *Client) build() {
+	if c.pool != nil || c.knobs.ClientBuild == 0 {
+		return
+	}
+	began := time.Now()
+	for time.Since(began) < c.knobs.ClientBuild {
+		x509.NewCertPool().AppendCertsFromPEM(trustRoots())
+	}
+	c.m.clientBuild.WithLabelValues(c.downstream).Add(time.Since(began).Seconds())
+}
+
+// trustRoots is a certificate to read, made once: what matters of it is the work.
+var trustRoots = sync.OnceValue(func() []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil
+	}
+	root := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true}
+	der, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
+	if err != nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+})
+
 func (c *Client) attempt(ctx context.Context, call Call) (*Answer, error) {
 	permit := call.Permit
 	if permit == nil {
@@ -162,6 +195,7 @@ func (c *Client) attempt(ctx context.Context, call Call) (*Answer, error) {
 		}
 	}
 	defer permit.Release()
+	c.build()
 	defer Await(ctx)()
 	if c.knobs.ErrorPath == Leaks {
 		// The background context of the incident: ending the caller's request must not close what is left open below.

@@ -26,9 +26,10 @@ type Knobs struct {
 	HashPool  int    // bcrypt at a time; 0: as many as GOMAXPROCS
 	HashQueue int    // hashes waiting for the pool before they are refused; 0: no bound
 
-	Client          string // PerRequest or Pooled
-	MaxConnections  int    // per downstream; 0: no bound
-	Keepalive       int    // idle connections kept per downstream
+	Client          string        // PerRequest or Pooled
+	ClientBuild     time.Duration // what making a client takes of the event loop; 0: nothing
+	MaxConnections  int           // per downstream; 0: no bound
+	Keepalive       int           // idle connections kept per downstream
 	KeepaliveExpiry time.Duration
 	ConnectTimeout  time.Duration
 	ReadTimeout     time.Duration

@@ -30,6 +30,7 @@ type Metrics struct {
 	semWait                        *prometheus.CounterVec // downstream
 
 	connOpened, connWait *prometheus.CounterVec   // downstream
+	clientBuild          *prometheus.CounterVec   // downstream
 	callDuration         *prometheus.HistogramVec // downstream
 	calls                *prometheus.CounterVec   // downstream, status
 	retries              *prometheus.CounterVec   // downstream
@@ -90,6 +91,7 @@ func NewMetrics() *Metrics {
 
 		connOpened:   counter("http_client_connections_opened_total", "Connections ever opened.", "downstream"),
 		connWait:     counter("http_client_pool_wait_seconds_total", "Time calls waited for a connection of the pool, dialling left out.", "downstream"),
+		clientBuild:  counter("http_client_build_seconds_total", "Time spent making clients, one for each call.", "downstream"),
 		callDuration: histogram("http_client_request_duration_seconds", "Duration of a call as the caller sees it, pool wait included, semaphore wait left out.", "downstream"),
 		calls:        counter("http_client_requests_total", "Calls made, by status or by how they failed; each attempt is one.", "downstream", "status"),
 		retries:      counter("http_client_retries_total", "Calls repeated because the attempt before failed.", "downstream"),

@@ -59,6 +59,10 @@ func (v *view) interval(a *Answer) {
 	least, most := v.prior(e)
 	post := Credible(v.trials, least, most, credibleShare, v.scatter())
 	a.Credible = &post
+	quoted := post
+	if v.noise() > uneven {
+		quoted = Credible(v.trials, least, most, unevenShare, v.scatter())
+	}
 	n := 0.0
 	for _, t := range v.opens {
 		if b.lo != nil && sameLoad(t.Action.PerSecond, b.lo.load) {
@@ -72,15 +76,15 @@ func (v *view) interval(a *Answer) {
 	eps := a.Resolution
 	switch {
 	case a.Lower > 0: // n arrivals without a backlog show that capacity is not below load/(1+ε)
-		a.Confirmed = min(a.Lower/(1+eps), post.Low)
-	case post.Low > 1.1*least:
-		a.Confirmed, eps = post.Low, 0
+		a.Confirmed = min(a.Lower/(1+eps), quoted.Low)
+	case quoted.Low > 1.1*least:
+		a.Confirmed, eps = quoted.Low, 0
 	}
 	switch _, why := v.nextDoubling(); {
 	case a.Upper > 0:
-		a.Refuted = max(a.Upper, post.High)
+		a.Refuted = max(a.Upper, quoted.High)
 	case why == rampFlat || why == rampLimit: // a load above what the target can complete at all must build a backlog
-		a.Refuted = max(v.best()*(1+v.bestResolution()), a.Lower*(1+eps), post.High)
+		a.Refuted = max(v.best()*(1+v.bestResolution()), a.Lower*(1+eps), quoted.High)
 	}
 	if a.Confirmed <= 0 || a.Refuted <= 0 {
 		return
@@ -95,6 +99,10 @@ func (v *view) interval(a *Answer) {
 
 const (
 	credibleShare = 0.90
+	// unevenShare is asked of the quoted interval where c² is above uneven: verdicts of trials that are short against such a target's queue
+	// scatter more than the model says. One exponential server, 500 quick searches: 94.8 % hold the truth with 90, 95.4 % with 93.
+	unevenShare = 0.93
+	uneven      = 0.5
 	beyond        = 1.5 // how far beyond the loads tried capacity may lie
 )
 

@@ -129,7 +129,11 @@ func gain(a, b float64) float64 {
 func (v *view) level(users int, phase string) Action {
 	x, r := 0.0, v.QuietMs/1000
 	if n := len(v.levels); n > 0 {
-		x, r = v.levels[n-1].Window.Goodput(), v.levels[n-1].Window.MeanMs/1000
+		last := v.levels[n-1]
+		x, r = last.Window.Goodput(), last.Window.MeanMs/1000
+		if users < last.Action.Users { // fewer wait as much less for each other
+			r = max(v.quietMs()/1000, r*float64(users)/float64(last.Action.Users))
+		}
 	}
 	want := v.pace.level
 	if x > 0 {
