@@ -84,13 +84,13 @@ func (s *sight) orphans(name string) (seconds, peak, last float64) {
 		end = s.after.to
 	}
 	w := window{index: s.index, from: s.all.from, to: end}
-	was := math.Inf(-1)
+	was, standing := math.Inf(-1), s.before(name, "http_requests_in_progress") // of others, before the first load
 	for _, r := range w.readings(name, "http_requests_in_progress") {
 		own, ok := s.inFlight(r.at)
 		if !ok {
 			continue
 		}
-		extra := r.v - own
+		extra := r.v - own - standing
 		last = extra
 		if extra >= 3 {
 			peak = math.Max(peak, extra)

@@ -112,7 +112,7 @@ var consequences = []consequence{
 	{"accept-backlog", "connection-per-request", callsTo, "new connections are what waits in the accept queue"},
 	{"leaked-connections", "pool-too-small", sameCalls, "the pool is full of connections that nobody uses"},
 	{"leaked-connections", "semaphore-too-small", sameCalls, "permits are held by calls that wait for leaked connections"},
-	{"leaked-connections", "database-pool-starved", sameService, "the store's connections are leaked, not too few"},
+	{"leaked-connections", "database-pool-starved", func(a, b *claim) bool { return sameService(a, b) && a.to == "" }, "the store's connections are leaked, not too few"},
 	{"retry-storm", "unbounded-concurrency", sameCalls, "each call is made several times"},
 	{"retry-storm", "semaphore-too-small", sameCalls, "permits are held by repetitions"},
 	{"pool-too-small", "semaphore-too-small", callsTo, "permits are held while their calls wait for the pool"},
@@ -129,6 +129,9 @@ func weigh(claims []claim) []claim {
 			}
 			for j := range claims {
 				b := &claims[j]
+				if weaker(a, b) {
+					continue
+				}
 				if i == j || gone[j] || b.Cause == a.Cause || r.looksLike != "" && b.Cause != r.looksLike || !r.near(a, b) {
 					continue
 				}
@@ -144,6 +147,11 @@ func weigh(claims []claim) []claim {
 		}
 	}
 	return out
+}
+
+// weaker says whether a claim has less to show than another, which it then does not explain away.
+func weaker(a, b *claim) bool {
+	return a.Cause != "generator-saturated" && !a.inside && b.inside || len(a.Contradictions) > 0 && len(b.Contradictions) == 0 || a.aside && !b.aside
 }
 
 // roles say what each finding explains. Of what is slow the first limits and the others limit next, or add to it.

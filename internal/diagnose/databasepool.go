@@ -14,6 +14,7 @@ func starvedDatabase(s *sight) []claim {
 			continue
 		}
 		c := claimOf("database-pool-starved", r.where)
+		c.to = r.to
 		c.rank = s.rank(l)
 		c.evidence("store connections in use", u.busy, fmt.Sprintf("of %.0f", r.servers), "≥ 90 %", r.where+" pool.in_use")
 		c.evidence("requests waiting for one", u.waiting, "", "≥ 0.5", r.where+" "+r.queued)
@@ -22,9 +23,17 @@ func starvedDatabase(s *sight) []claim {
 			c.evidence("of it kept through hashing and calls", 100*min(1, t/u.busy), "%", "", r.where+" store_session_seconds_total")
 		}
 		if p, ok := s.processor(r.where); ok {
-			if v, ok := p.use(l.window); ok && v.utilization < 0.8 {
+			v, ok := p.use(l.window)
+			switch {
+			case ok && v.utilization < 0.8:
 				c.notThe("cpu-bound-hashing", "%s uses %.2g of %.0f cores", r.where, v.busy, p.servers)
+			case ok && v.utilization >= fullFrom && r.servers > p.servers: // fewer connections than cores cannot wait for a core
+				c.against("%s uses %.2g of %.0f cores: connections are held while their holders wait for one", r.where, v.busy, p.servers)
 			}
+		}
+		s.heldLonger(&c, r, held)
+		if u, ok := r.use(s.loads[0].window); ok && c.rank > 0 && u.utilization < 0.7 && l.trial.GoodputPerSecond <= s.best.GoodputPerSecond {
+			c.against("%.3g/s were reached with %.2g of %.0f connections in use: what limited there is not the pool", s.best.GoodputPerSecond, u.busy, r.servers)
 		}
 		if g, ok := s.afterGauge(r.where, "pool.in_use", r.labels...); ok && g.low < r.servers {
 			c.notThe("leaked-connections", "without load %.0f are in use", g.low)
@@ -34,6 +43,17 @@ func starvedDatabase(s *sight) []claim {
 		out = append(out, c)
 	}
 	return out
+}
+
+// heldLonger holds against a pool that its connections are kept much longer than with one user: then what they are kept for is slow.
+func (s *sight) heldLonger(c *claim, r *resource, held float64) {
+	if s.lone == nil {
+		return
+	}
+	busy, ok := r.worked(s.lone.window)
+	if alone := busy / s.lone.trial.GoodputPerSecond; ok && busy >= 0.2 && finite(alone) && held > mostStretch*alone {
+		c.against("a journey keeps a connection for %.3g s, and for %.3g s with one user: the store or the CPU is slow", held, alone)
+	}
 }
 
 func (s *sight) afterGauge(name, metric string, pairs ...pair) (gauge, bool) {

@@ -51,7 +51,8 @@ func (s *sight) files(w window, name string) (peak, limit float64, source string
 	source = name + " process_open_fds"
 	peak, limit = w.highest(name, "process_open_fds"), s.all.highest(name, "process_max_fds")
 	for _, p := range s.processes(w, name) {
-		if p.FDs != nil && p.FDLimit != nil && *p.FDLimit > 0 && (limit == 0 || len(p.PIDs) <= 1) {
+		// Descriptors are those of all its processes, the limit that of each.
+		if p.FDs != nil && p.FDLimit != nil && *p.FDLimit > 0 && len(p.PIDs) <= 1 {
 			if limit == 0 || *p.FDs > peak {
 				peak, source = math.Max(peak, *p.FDs), "kernel, "+name
 			}

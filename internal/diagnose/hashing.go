@@ -83,9 +83,14 @@ func (s *sight) hashRemarks(b *record.Baseline) []string {
 		if !ok || !known || each < 0.001 {
 			continue // a hash of a millisecond is no password's
 		}
+		what := "a journey"
+		if n, ok := s.loads[0].rate(name, "hashes_total"); ok && len(s.run.Info.Steps) > 1 { // figures count requests, of which not every one hashes
+			each *= n / s.best.GoodputPerSecond
+			what = "a request"
+		}
 		ceiling := cores / each
-		out = append(out, fmt.Sprintf("Hashing in %s takes %.0f ms of a core a journey: %.0f cores allow %.3g/s, and %.3g/s were reached, %.0f %% of that.",
-			name, 1000*each, cores, ceiling, s.best.GoodputPerSecond, 100*s.best.GoodputPerSecond/ceiling))
+		out = append(out, fmt.Sprintf("Hashing in %s takes %.0f ms of a core %s: %.0f cores allow %.3g/s, and %.3g/s were reached, %.0f %% of that.",
+			name, 1000*each, what, cores, ceiling, s.best.GoodputPerSecond, 100*s.best.GoodputPerSecond/ceiling))
 		if b == nil || b.Claimed.PerSecond == nil || *b.Claimed.PerSecond <= ceiling {
 			continue
 		}

@@ -42,6 +42,9 @@ func (s *sight) hotThread() []claim {
 			if !slow {
 				continue // a thread that computes beside a loop that answers blocks nobody
 			}
+			if all, ok := s.machine(l.window); ok && all > 0.95*float64(s.run.Info.Host.CPUs) {
+				c.against("all cores of the machine are busy: more workers would get none")
+			}
 			c.maybe("threads that share one interpreter lock")
 			c.maybe("a CPU quota of one core")
 			c.Summary = fmt.Sprintf("one thread of %s computes all the time (%.0f %% of a core) while %.0f cores are there, and whatever else it should answer waits", name, hot, p.servers)

@@ -49,7 +49,11 @@ func (s *sight) knobs(sys *queueing.System) []knob {
 		case lock:
 			out = append(out, s.lockTime(full, r))
 		case database:
-			resize(r.where+".db_pool", "", full)
+			if r.several {
+				resize(r.where+".db_pool."+r.to, "", full)
+			} else {
+				resize(r.where+".db_pool", "", full)
+			}
 		case semaphore:
 			resize(r.where+".semaphore."+r.to, "semaphore."+r.to, full)
 		case clientPool:

@@ -136,6 +136,7 @@ func (s *sight) leakedSockets(late window) []claim {
 			}
 			c := claimOf("leaked-connections", name)
 			c.to, c.stuck = to, true
+			c.inside = s.stuck() // an idle pool notices at its next use only that the peer has closed its connections
 			c.evidence("sockets in CLOSE_WAIT without load", float64(n), "", "0", "kernel, "+name+" to "+to)
 			c.maybe("abandoned-work")
 			c.Summary = fmt.Sprintf("%s has not closed %d connections to %s that %s has closed", name, n, to, to)

@@ -1,9 +1,15 @@
 package diagnose
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // mutexWait is what Go's runtime says of all mutexes of a process together.
 const mutexWait = "go_sync_mutex_wait_total_seconds_total"
+
+// mutexShare is the share of the requests in flight that must wait for mutexes, where no metric says for which.
+const mutexShare = 0.3
 
 // lockContention names lock-contention: requests wait for a lock that one of them holds at a time.
 //
@@ -20,7 +26,8 @@ func lockContention(s *sight) []claim {
 				}
 			}
 			mutex, hasMutex := l.rate(name, mutexWait)
-			if !known && (!hasMutex || mutex < 1 || s.anyFull(l, name)) {
+			// Loggers and metrics have mutexes too: it takes a good part of those who wait.
+			if under := math.Max(l.trial.InFlightMean, float64(l.trial.Load.Users)); !known && (!hasMutex || mutex < math.Max(1, mutexShare*under) || s.anyFull(l, name)) {
 				continue
 			}
 			c := claimOf("lock-contention", name)

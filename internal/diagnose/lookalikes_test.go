@@ -138,12 +138,12 @@ func TestUnboundedFurthestOn(t *testing.T) {
 // connections are dropped, is.
 func TestOneLongQueue(t *testing.T) {
 	t.Parallel()
-	play := func(long int) scene {
+	play := func(from float64, long int) scene {
 		s := flatAt(5)
 		s.change = func(run *record.Run, _ *record.Result) {
 			for i := range run.Frames {
 				at, drops, queue := run.Frames[i].OffsetS, float64(i), 0.0
-				if at >= 36 && at < 36+float64(long) {
+				if at >= from && at < from+float64(long) {
 					queue = 29
 				}
 				run.Hosts = append(run.Hosts, record.HostReading{OffsetS: at, ListenOverflows: &drops})
@@ -152,6 +152,8 @@ func TestOneLongQueue(t *testing.T) {
 		}
 		return s
 	}
-	check(t, play(1), "unknown@ C1 slow-because")
-	check(t, play(5), "accept-backlog@app C2 slow-because")
+	check(t, play(22, 1), "unknown@ C1 slow-because")
+	check(t, play(22, 5), "accept-backlog@app C2 slow-because")
+	// In the overload alone: what limits the loads before it is another thing.
+	check(t, play(38, 5), "unknown@ C1 slow-because", "accept-backlog@app C2 next")
 }

@@ -1,12 +1,16 @@
 package diagnose
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // collecting is what garbage collection costs a process within a window.
 type collecting struct {
 	share  float64 // of the process's CPU, or of the time where only pauses are known
 	cycles float64 // 1/s
 	cores  float64 // CPU of the process
+	pauses bool    // share is of the time
 	// which metrics say so
 	time, count string
 }
@@ -29,10 +33,17 @@ func (s *sight) collector(w window, name string) (collecting, bool) {
 		c.cycles, _ = w.rate(name, c.count)
 		return c, true
 	}
-	c.time, c.count = "gc.pause_sum", "gc.pauses"
-	paused, ok := w.rate(name, c.time)
-	c.share = paused
+	c.time, c.count, c.pauses = "gc.pause_sum", "gc.pauses", true
+	var ok bool
+	c.share, ok = w.rate(name, c.time)
 	c.cycles, _ = w.rate(name, c.count)
+	for _, gc := range w.index.values(name, c.time, "gc") {
+		if strings.HasSuffix(gc, "Cycles") { // of a concurrent collector: they last while the program runs
+			running, _ := w.rate(name, c.time, label("gc", gc))
+			cycles, _ := w.rate(name, c.count, label("gc", gc))
+			c.share, c.cycles = c.share-running, c.cycles-cycles
+		}
+	}
 	c.cores, _ = w.rate(name, "process_cpu_seconds_total")
 	return c, ok
 }
@@ -51,7 +62,16 @@ func memoryPressure(s *sight) []claim {
 			}
 			c := claimOf("memory-pressure", name)
 			c.rank = s.rank(l)
-			c.evidence("CPU spent on garbage collection", 100*min(1, gc.share), "%", "< 25", name+" "+gc.time)
+			takes := fmt.Sprintf("spends %.0f %% of its CPU on it", 100*min(1, gc.share))
+			if gc.pauses {
+				takes = fmt.Sprintf("stands still for %.0f %% of the time", 100*min(1, gc.share))
+				c.evidence("time spent in pauses of garbage collection", 100*min(1, gc.share), "%", "< 25", name+" "+gc.time)
+			} else {
+				c.evidence("CPU spent on garbage collection", 100*min(1, gc.share), "%", "< 25", name+" "+gc.time)
+				if p, ok := s.processor(name); ok && gc.share*gc.cores < mostCollecting*p.servers { // it collects with what would be idle
+					c.against("%.2g of the %.0f cores that %s may use are spent on it: no CPU is short for that", gc.share*gc.cores, p.servers, name)
+				}
+			}
 			c.evidence("collections", gc.cycles, "/s", "", name+" "+gc.count)
 			if calm, ok := s.collector(s.light().window, name); ok && s.lone != nil {
 				c.evidence("collections with the fewest users", calm.cycles, "/s", "fewer", name+" "+gc.count)
@@ -64,7 +84,7 @@ func memoryPressure(s *sight) []claim {
 					c.evidence("CPU of the process left for its work", gc.cores*(1-min(1, gc.share)), "cores", fmt.Sprintf("%.2g hashes at once want as many", u.busy), name)
 				}
 			}
-			c.Summary = fmt.Sprintf("%s collects garbage %.3g times a second under load and spends %.0f %% of its CPU on it", name, gc.cycles, 100*min(1, gc.share))
+			c.Summary = fmt.Sprintf("%s collects garbage %.3g times a second under load and %s", name, gc.cycles, takes)
 			c.Remedy = "a higher memory limit or heap, less memory a request, and a bound on requests in flight, each of which keeps its memory"
 			out = append(out, c)
 			break

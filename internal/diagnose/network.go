@@ -1,6 +1,9 @@
 package diagnose
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // network names network: opening connections or the way to the target takes most of a journey of one user.
 //
@@ -14,8 +17,12 @@ func network(s *sight) []claim {
 	r1 := *l.trial.Latency.P50Ms
 	client := s.res.Connections.Client
 	c := claimOf("network", "")
-	if t := client.TCP; t != nil && t.RTTMs.P50 != nil && *t.RTTMs.P50 >= 0.3*r1 && *t.RTTMs.P50 >= 1 {
-		c.evidence("round-trip time, median", *t.RTTMs.P50, "ms", fmt.Sprintf("well below the %.3g ms of a journey", r1), "kernel, TCP_INFO")
+	// On a kept connection the kernel's smoothed round-trip time holds the time of the answer: its acknowledgement waits up to 40 ms to
+	// go with it (RFC 1122, 4.2.3.2). A dial is answered by the kernel itself.
+	if t := client.TCP; t != nil && t.RTTMs.P50 != nil && client.DialMs.P50 != nil {
+		if rtt := math.Min(*t.RTTMs.P50, *client.DialMs.P50); rtt >= 0.3*r1 && rtt >= 1 {
+			c.evidence("round-trip time, median", rtt, "ms", fmt.Sprintf("well below the %.3g ms of a journey", r1), "kernel, TCP_INFO and dials")
+		}
 	}
 	opened := 0.0
 	if total := client.Opened + client.Reused; total > 0 {
@@ -32,6 +39,10 @@ func network(s *sight) []claim {
 	}
 	if len(c.Evidence) == 0 {
 		return nil
+	}
+	if tls := client.TLSMs.P50; tls != nil && *tls >= 0.5*setup {
+		c.inside = false // a handshake takes the target's CPU, and all loads are in its median
+		c.maybe("a target whose CPU is short: handshakes wait for it")
 	}
 	if t := client.TCP; t != nil {
 		c.evidence("segments sent again", float64(t.Retransmits), "", "0", "kernel, TCP_INFO")

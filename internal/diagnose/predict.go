@@ -18,7 +18,7 @@ func (s *sight) predict(claims []claim) {
 		}
 		for j := range s.resources {
 			r := &s.resources[j]
-			if r.kind != k || r.where != c.Where || c.to != "" && r.to != c.to && r.kind != slots {
+			if r.kind != k || r.where != c.Where || c.to != "" && r.to != "" && r.to != c.to && r.kind != slots {
 				continue
 			}
 			if next := s.without(r); next != nil {

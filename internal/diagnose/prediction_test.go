@@ -92,19 +92,27 @@ func TestTestsConfirmAndContradict(t *testing.T) {
 func TestTestsAlone(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		form string
-		m, k float64
-		want string
+		form   string
+		m, k   float64
+		want   string
+		thread float64 // busiest, % of a core; 0: not seen
 	}{
-		{"even", 1, 0.9, "event-loop-blocked@user C2 slow-because"},
-		{"steps", 4, 0.9, "event-loop-blocked@user C1 slow-because"},
-		{"even", 1, 0.01, "lock-contention@user C1 slow-because"},
-		{"steps", 2, 0.01, "cpu-bound-hashing@user C1 slow-because"},
-		{"steps", 3, 0.01, "database-pool-starved@user C1 slow-because"},
-		{"unclear", 0, 0.1, "unknown@ C1 slow-because"},
+		{"even", 1, 0.9, "event-loop-blocked@user C2 slow-because", 90},
+		{"even", 1, 0.9, "event-loop-blocked@user C1 slow-because", 1}, // as a limiter of rates does
+		{"steps", 4, 0.9, "event-loop-blocked@user C1 slow-because", 0},
+		{"even", 1, 0.01, "lock-contention@user C1 slow-because", 0},
+		{"steps", 2, 0.01, "cpu-bound-hashing@user C1 slow-because", 0},
+		{"steps", 3, 0.01, "database-pool-starved@user C1 slow-because", 0},
+		{"unclear", 0, 0.1, "unknown@ C1 slow-because", 0},
 	} {
 		s := flatAt(5)
-		s.change = testsOfScene(tt.form, tt.m, tt.k)
+		tests := testsOfScene(tt.form, tt.m, tt.k)
+		s.change = func(run *record.Run, res *record.Result) {
+			tests(run, res)
+			for at := 0; at < int(starts[parts]) && tt.thread > 0; at++ {
+				run.Procs = append(run.Procs, record.ProcessReading{OffsetS: float64(at), Service: "user", BusiestThreadPercent: &tt.thread})
+			}
+		}
 		run, res := s.play()
 		Explain(run, res)
 		got := named(res)

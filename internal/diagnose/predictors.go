@@ -119,7 +119,7 @@ func slowsDown(s *sight, c *claim) []prediction {
 		}
 		burst, _ := s.test(record.TestBurst, "")
 		cores, _ := s.cores()
-		p.decides = low > sharedFrom && burst.Words["form"] == "even" && cores > 1 && (!c.inside || len(c.Lookalikes) == 0)
+		p.decides = low > sharedFrom && burst.Words["form"] == "even" && cores > 1 && (c.inside && len(c.Lookalikes) == 0 || !c.inside && s.computes(c.Where))
 	case "lock-contention", "pool-too-small", "semaphore-too-small", "database-pool-starved", "slow-downstream":
 		p.expected, p.met = "< 0.05", k < ownBelow
 		if !p.met && low <= sharedFrom {
@@ -134,6 +134,13 @@ func slowsDown(s *sight, c *claim) []prediction {
 		return nil
 	}
 	return []prediction{p}
+}
+
+// computes says whether the kernel saw a thread of a service busy at the highest goodput: a limiter of rates answers one at a time too,
+// and does nothing meanwhile.
+func (s *sight) computes(name string) bool {
+	hot, ok := s.busiestThread(s.loads[0].window, name)
+	return ok && hot >= 50
 }
 
 // dialsLate: connections that wait to be accepted at the service that captest asks take a SYN's repetition, a second, and a load on

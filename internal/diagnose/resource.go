@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/captest/captest/internal/record"
 )
 
 // kind of a resource.
@@ -32,6 +34,7 @@ type resource struct {
 	// metrics that show who holds it and who waits, where the cause's file does not know them
 	shown, queued string
 	servers       float64 // 0: no bound is known
+	several       bool    // a service's database pools are more than one
 	// overlaps: its seconds are in another resource's too, such as a permit's in those of the service it is for.
 	overlaps bool
 	// idle says that nothing but journeys can hold it: without load its busy time is 0, measured or not.
@@ -47,6 +50,11 @@ func (r *resource) name() string {
 	switch r.kind {
 	case semaphore, clientPool:
 		return string(r.kind) + " to " + r.to
+	case database:
+		if len(r.to) > 0 && r.several {
+			return string(database) + " " + r.to
+		}
+		return string(database)
 	case downstream:
 		return r.to
 	case machine:
@@ -238,13 +246,18 @@ func (s *sight) processor(name string) (resource, bool) {
 	if n := s.all.highest(name, "go_sched_gomaxprocs_threads"); n > 0 {
 		r.servers = n
 	}
-	if cores, ok := s.cores(); ok {
+	if cores, ok := s.cores(); ok && (len(s.run.Procs) == 0 || len(s.processes(s.all, name)) > 0) { // what is forwarded has others
 		r.servers = math.Min(r.servers, cores)
 	}
 	if math.IsInf(r.servers, 1) {
 		return r, false // nobody knows how many cores it may use
 	}
 	r.busy = func(w window) (float64, bool) {
+		// Scrapes on one connection meet one worker of several.
+		several := slices.ContainsFunc(s.processes(w, name), func(p *record.ProcessReading) bool { return len(p.PIDs) > 1 })
+		if all, ok := s.kernelCPU(w, name); ok && several {
+			return all, ok
+		}
 		if own, ok := w.rate(name, "process_cpu_seconds_total"); ok {
 			return own, ok
 		}
@@ -285,7 +298,7 @@ func (s *sight) databases(name string) []resource {
 		if n := s.all.highest(name, "pool.max", pairs...); n > 0 {
 			wait, queued := s.waiters(name, "pool.waiting", "pool.wait_sum", pairs...)
 			out = append(out, resource{
-				kind: database, where: name, to: db, labels: pairs, servers: n, overlaps: true, idle: true,
+				kind: database, where: name, to: db, labels: pairs, servers: n, several: len(names) > 1, overlaps: true, idle: true,
 				busy: meanOf(name, "pool.in_use", pairs...), wait: wait, queued: queued,
 			})
 		}
