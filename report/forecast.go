@@ -36,6 +36,10 @@ func DiagnosisText(w io.Writer, r *record.Result, f *diagnose.Forecast, o TextOp
 	t := &terminal{w: b, o: o}
 	t.wrapped("", r.Run.Scenario+" → "+targetName(r), "")
 	fmt.Fprintln(t.w)
+	for _, n := range stateNotices(r) {
+		t.wrapped(t.paint("! ", "bad", true), n, "bad")
+		fmt.Fprintln(t.w)
+	}
 	if len(r.Findings) == 0 {
 		t.wrapped("  ", "No cause: nothing limits the target in this run, or too little was measured to say so.", "")
 		fmt.Fprintln(t.w)

@@ -13,7 +13,7 @@ type notice struct{ Kind, Title, Text string }
 func pageNotices(r *record.Result) []notice {
 	var out []notice
 	if r.Run.CutShort {
-		out = append(out, notice{"cut-short", "Cut short", "captest was killed before the run ended. This page is rebuilt from what was on disk; at most the last second is missing."})
+		out = append(out, notice{"cut-short", "Cut short", "captest was killed before the run ended. This page is rebuilt from what is on disk, where the last second or more is missing."})
 	} else if r.Run.Interrupted {
 		out = append(out, notice{"interrupted", "Interrupted", "The run was ended early on request. What was measured until then stands."})
 	}

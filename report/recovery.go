@@ -10,13 +10,14 @@ import (
 // triggersTable has a row for each overload and what came after it.
 func triggersTable(r *record.Result) table {
 	t := table{
-		ID: "triggers", Title: "Overloads", Caption: "Patient clients wait for their answers; aborting ones give up after so long and close the connection; → load kept up, of capacity. Times count from the last request sent. Drain: what was in flight ÷ the highest throughput.",
+		ID: "triggers", Title: "Overloads", Caption: "Patient clients wait for their answers; aborting ones give up after so long and close the connection; → load kept up, of capacity. Times count from the last request sent. Drained: nothing in flight any more; expected: what was in flight ÷ the highest throughput.",
 		Columns: []column{
 			{Head: "clients"},
 			{Head: "failed", Number: true},
 			{Head: "class"},
 			{Head: "good after", Number: true},
-			{Head: "drain", Number: true},
+			{Head: "drained after", Number: true},
+			{Head: "expected", Number: true},
 			{Head: "deceived", Number: true},
 		},
 	}
@@ -38,7 +39,7 @@ func triggersTable(r *record.Result) table {
 		if x.SubClass != "" {
 			class += " (" + x.SubClass + ")"
 		}
-		t.add(plainCells(clients, failed, class, opt(x.Seconds, tenths, dash), opt(x.ExpectedDrainSeconds, tenths, dash), opt(x.HealthDeceptionSeconds, tenths, dash))...)
+		t.add(plainCells(clients, failed, class, opt(x.Seconds, tenths, dash), opt(x.DrainSeconds, tenths, dash), opt(x.ExpectedDrainSeconds, tenths, dash), opt(x.HealthDeceptionSeconds, tenths, dash))...)
 	}
 	return t
 }

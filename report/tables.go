@@ -56,6 +56,9 @@ func trialsTable(r *record.Result) table {
 		put(column{Head: "p99", Number: true, Wide: true}, opt(l.P99Ms, millis, dash))
 		put(column{Head: "max", Number: true, Wide: true}, opt(l.MaxMs, millis, dash))
 		v := trialVerdict(x.Verdict)
+		if x.Verdict != "invalid" && (unjudged(x.Phase) || len(r.Limits) == 0 && r.Run.Plan != gate.PlanCapacity) {
+			v = trialVerdict("")
+		}
 		put(column{Head: "limits", Narrow: true}, v.Text)
 		row[len(row)-1].Tone = v.Tone
 		if len(x.Reasons) > 0 {
@@ -67,6 +70,11 @@ func trialsTable(r *record.Result) table {
 		t.add(row...)
 	}
 	return t
+}
+
+// unjudged phases load the target for another purpose than to see whether it holds the limits.
+func unjudged(phase string) bool {
+	return phase == record.PhaseTests || phase == "overload" || phase == "abort"
 }
 
 func lateText(n *uint64) string {

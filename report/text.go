@@ -147,7 +147,7 @@ func stateNotices(r *record.Result) []string {
 	var list []string
 	switch {
 	case r.Run.CutShort:
-		list = append(list, "CUT SHORT: captest was killed; this is rebuilt from what was on disk, at most the last second is missing")
+		list = append(list, "CUT SHORT: captest was killed; this is rebuilt from what is on disk, where the last second or more is missing")
 	case r.Run.Interrupted:
 		list = append(list, "INTERRUPTED: ended early on request")
 	}
@@ -312,7 +312,7 @@ func roleWords(role string) string {
 	case "slow-because":
 		return "why it is slow"
 	case "or-because":
-		return "or why it is slow"
+		return "possible instead"
 	case "stuck-because":
 		return "why it is stuck"
 	case "next":
@@ -350,12 +350,12 @@ func predictionText(p *record.Prediction) string {
 	if p == nil || !finite(p.PerSecond) {
 		return ""
 	}
-	s := "without this limit at most about " + digits3(*p.PerSecond) + "/s"
+	s := "were this limit gone altogether, the next would be at about " + digits3(*p.PerSecond) + "/s"
 	if p.Interval != nil && finite(p.Interval.Confirmed) && finite(p.Interval.Refuted) {
 		s += " (" + digits3(*p.Interval.Confirmed) + "–" + digits3(*p.Interval.Refuted) + ")"
 	}
 	if p.Limit != "" {
-		s += ", limited by " + p.Limit
+		s += ": " + p.Limit
 	}
 	return s
 }

@@ -12,8 +12,8 @@ import (
 // Evidence: clients gave up, and then more requests are in progress at the service than clients have under way, for
 // seconds. Told apart: leaked connections (what is in progress then never ends; both can be true, and both are said).
 func abandoned(s *sight) []claim {
-	gaveUp := s.gaveUp()
-	if gaveUp == 0 {
+	load, probes := s.gaveUp()
+	if load+probes == 0 {
 		return nil
 	}
 	var out []claim
@@ -28,27 +28,32 @@ func abandoned(s *sight) []claim {
 		}
 		c := claimOf("abandoned-work", name)
 		c.stuck = true
-		c.evidence("requests that clients gave up", gaveUp, "", "> 0", "captest's timeouts")
+		c.evidence("requests of the load that clients gave up", load, "", "", "captest's timeouts")
+		if probes > 0 {
+			c.evidence("probes that captest gave up", probes, "", "", "captest's timeouts")
+		}
 		c.evidence("requests in progress for nobody, at most", peak, "", "0", name+" http_requests_in_progress less captest's own in flight")
 		c.evidence("for", over, "s", "0", name+" http_requests_in_progress")
 		if hashes := s.hashesForNobody(name); hashes > 1 {
 			c.evidence("hashes computed with nobody waiting", hashes, "", "0", name+" hashes_total")
 		}
 		if last >= 3 {
-			c.maybe("leaked-connections: what is in progress does not end, so it waits for something rather than being worked off")
+			c.maybe("leaked-connections: what is in progress does not end, so it may wait for something that is lost")
 		} else {
 			c.notThe("leaked-connections", "what was in progress ends by itself")
 		}
-		c.Summary = fmt.Sprintf("%s keeps up to %.0f requests in progress whose clients have gone: their work delays the next ones", name, peak)
+		c.Summary = fmt.Sprintf("%s keeps up to %.0f requests in progress whose clients have gone", name, peak)
+		if last < 3 {
+			c.Summary += ": their work delays the next ones"
+		}
 		c.Remedy = "stop a handler when its client has gone, give each request a deadline that goes along with its calls, and bound what is admitted"
 		out = append(out, c)
 	}
 	return out
 }
 
-// gaveUp counts the requests that clients stopped waiting for, probes among them.
-func (s *sight) gaveUp() float64 {
-	n := 0.0
+// gaveUp counts the requests that clients stopped waiting for, and the probes that captest did.
+func (s *sight) gaveUp() (n, probes float64) {
 	for i := range s.run.Frames {
 		for _, f := range s.run.Frames[i].Steps {
 			if f != nil {
@@ -58,10 +63,10 @@ func (s *sight) gaveUp() float64 {
 	}
 	for i := range s.run.Probes {
 		if p := &s.run.Probes[i]; p.Probe != "health" && p.Error == "timeout" {
-			n++
+			probes++
 		}
 	}
-	return n
+	return n, probes
 }
 
 // isEntry says whether nobody else in the run calls the service: captest's requests arrive there.

@@ -345,7 +345,11 @@ func refusing(o *outside) []candidate {
 			kinds++
 		}
 	}
-	retry := guess("retry-storm", caller, "%.0f %% of requests are refused, at loads that are carried otherwise", 100*o.early)
+	when := fmt.Sprintf("%.0f %% of the requests are refused at loads short of the overload", 100*o.early)
+	if o.early < 0.01 {
+		when = "requests are refused under overload"
+	}
+	retry := guess("retry-storm", caller, "%s: what is made again at once is refused again", when)
 	flood := guess("unbounded-concurrency", caller, "requests are refused under overload: more calls at once are made than are taken")
 	flap := guess("breaker-flapping", caller, "failures of several kinds (%s) alternate, as of a breaker that opens and closes", strings.Join(o.codes(), ", "))
 	retry.fact(1, "requests refused short of the overload", 100*o.early, "%", "", "closed ramp")

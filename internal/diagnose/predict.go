@@ -23,6 +23,9 @@ func (s *sight) predict(claims []claim) {
 			}
 			if next := s.without(r); next != nil {
 				c.Prediction = next
+				for _, more := range s.needs(*next.PerSecond) {
+					c.Remedy += "; " + more
+				}
 			}
 			break
 		}

@@ -125,7 +125,11 @@ func classes(errors map[string]uint64) string {
 	names := slices.Sorted(maps.Keys(errors))
 	slices.SortStableFunc(names, func(a, b string) int { return int(errors[b]) - int(errors[a]) })
 	for i, name := range names {
-		names[i] = fmt.Sprintf("%s %d", name, errors[name])
+		what := name
+		if name == record.ErrorStatus.String() {
+			what = "unexpected status"
+		}
+		names[i] = fmt.Sprintf("%d × %s", errors[name], what)
 	}
 	return strings.Join(names, ", ")
 }

@@ -29,6 +29,10 @@ func Summarise(run *Run) *Result {
 	}
 	s.fillCapacity(r)
 	s.fillValidity(&r.Validity)
+	if damage := run.Damage(); len(damage) > 0 {
+		r.Validity.Valid = false
+		r.Validity.Reasons = append(r.Validity.Reasons, damage...)
+	}
 	s.checkLittle(r)
 	s.otherWork(r)
 	s.fillRunInfo(&r.Run)

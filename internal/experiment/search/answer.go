@@ -103,7 +103,7 @@ const (
 	// scatter more than the model says. One exponential server, 500 quick searches: 94.8 % hold the truth with 90, 95.4 % with 93.
 	unevenShare = 0.93
 	uneven      = 0.5
-	beyond        = 1.5 // how far beyond the loads tried capacity may lie
+	beyond      = 1.5 // how far beyond the loads tried capacity may lie
 )
 
 // latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever

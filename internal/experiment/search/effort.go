@@ -12,16 +12,16 @@ const (
 
 // pace holds every length of a search in seconds, so that one table says what an effort means.
 type pace struct {
-	finer             float64 // f: a trial resolves f·w, so that what its resolution adds leaves the interval within ±w
-	width             float64 // w: upper bound ÷ lower bound − 1 at which bisection ends
-	level, levelMax   float64 // measured part of a closed level
-	completions       float64 // wanted of a closed level
-	warm              float64 // least warm-up of any trial
-	short, full       float64 // open trials: while bisecting, and while classing a bound; a load is classed by 3 × full
-	longest           float64 // open trial, however noisy the target
-	confirm           float64
-	cooldown          float64 // least pause between trials
-	budget            float64 // of load, overload left out
+	finer           float64 // f: a trial resolves f·w, so that what its resolution adds leaves the interval within ±w
+	width           float64 // w: upper bound ÷ lower bound − 1 at which bisection ends
+	level, levelMax float64 // measured part of a closed level
+	completions     float64 // wanted of a closed level
+	warm            float64 // least warm-up of any trial
+	short, full     float64 // open trials: while bisecting, and while classing a bound; a load is classed by 3 × full
+	longest         float64 // open trial, however noisy the target
+	confirm         float64
+	cooldown        float64 // least pause between trials
+	budget          float64 // of load, overload left out
 }
 
 // Quick takes 2 minutes of load, overload included, on a target of 9/s; standard within 12 and thorough within 40.
