@@ -12,18 +12,46 @@ import (
 // capacityLabel heads the answer of a capacity run.
 const capacityLabel = "Capacity"
 
+// longerTrial is the load of a last trial that was to confirm the lower end and did not hold, and why; 0 for none.
+func longerTrial(r *record.Result) (perSecond float64, why string) {
+	for _, t := range r.Trials {
+		if t.Phase == "confirm" && t.Verdict == "fail" {
+			perSecond, why = t.Load.RatePerSecond, ""
+			if len(t.Reasons) > 0 {
+				why = t.Reasons[0]
+			}
+		}
+	}
+	return perSecond, why
+}
+
 func capacityFact(r *record.Result) fact {
 	f := fact{Label: capacityLabel}
 	c := r.Capacity
 	switch {
 	case finite(c.PerSecond.Confirmed):
+		bounded := finite(c.PerSecond.Refuted) && *c.PerSecond.Refuted > *c.PerSecond.Confirmed
 		f.Value, f.Unit = digits3(*c.PerSecond.Confirmed), noun(r)+"/s"
-		if finite(c.PerMinute.Confirmed) {
-			f.Detail = "= " + digits3(*c.PerMinute.Confirmed) + " " + perMinuteNoun(r)
+		if bounded {
+			f.Value += "–" + digits3(*c.PerSecond.Refuted)
 		}
-		word := "confirmed"
-		if c.Kind != "" && !c.Confirmation {
-			word = "held, not confirmed by a longer trial"
+		if finite(c.PerMinute.Confirmed) {
+			f.Detail = "= " + digits3(*c.PerMinute.Confirmed)
+			if bounded && finite(c.PerMinute.Refuted) {
+				f.Detail += "–" + digits3(*c.PerMinute.Refuted)
+			}
+			f.Detail += " " + perMinuteNoun(r)
+		}
+		word := "the lower end confirmed"
+		switch at, why := longerTrial(r); {
+		case c.Kind == "":
+			word = "confirmed"
+		case c.Confirmation:
+		case at > 0:
+			word = "the lower end held, but a longer trial at " + digits3(at) + "/s did not"
+			word = join(word, ": ", why)
+		default:
+			word = "the lower end held, not confirmed by a longer trial"
 		}
 		if c.Concurrency.MaxWithinSLO != nil {
 			word += " at " + plural(uint64(max(0, *c.Concurrency.MaxWithinSLO)), "user", "users")
@@ -33,9 +61,8 @@ func capacityFact(r *record.Result) fact {
 		}
 		f.Detail = join(f.Detail, ", ", word)
 		switch {
-		case finite(c.PerSecond.Refuted) && *c.PerSecond.Refuted > *c.PerSecond.Confirmed:
-			f.Detail += "; refuted at " + digits3(*c.PerSecond.Refuted) + "/s"
-			f.Detail = join(f.Detail, ", ", brokeAt(r))
+		case bounded:
+			f.Detail = join(f.Detail, "; ", brokeAt(r))
 		case brokeAt(r) != "":
 			f.Detail += "; " + brokeAt(r)
 		default:

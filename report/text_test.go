@@ -93,7 +93,7 @@ func TestTextAnswers(t *testing.T) {
 		want []string
 		not  []string
 	}{
-		{"healthy", healthy, []string{"✓ PASS", "7.21 registrations/s", "433 users/minute", "7.83/s", "closed ramp, one run", "SELF_HEALING", "in 6 s", "not independently confirmed", "1.33 s mean at 10 users", "(n = 75)", "✓ register.p95<1s", "cpu-bound-hashing"}, []string{"unknown"}},
+		{"healthy", healthy, []string{"✓ PASS", "7.21–7.83 registrations/s", "433–470 users/minute", "7.21–7.83", "closed ramp, one run", "SELF_HEALING", "in 6 s", "not independently confirmed", "1.33 s mean at 10 users", "(n = 75)", "✓ register.p95<1s", "cpu-bound-hashing"}, []string{"unknown"}},
 		{"stuck", wedged, []string{"✗ FAIL", "exit 115", "STUCK (deceptive)", "did not recover", "timeout", "http_requests_in_progress", "! user: 14 scrapes failed"}, []string{"PASS"}},
 		{"cut short", cutShort, []string{"? INCONCLUSIVE", "CUT SHORT: captest was killed", "NOT VALID", "torn"}, []string{"PASS", "SELF_HEALING"}},
 		{"fixed", fixed, []string{"✗ FAIL", "100 journeys, 20 at a time: 100 ok in 13.2 s", "exit 99"}, []string{"Recovery"}},
