@@ -293,9 +293,11 @@ var effects = []effect{
 	},
 	{knob: "slots", to: "3", was: exactly(27), becomes: exactly(3), look: shows("capacity_slots")},
 	{
-		knob: "refuse", to: "2", was: exactly(0), becomes: atLeast(1), look: grown("requests_shed_total", func(r *rig, service string) {
-			r.call(service)
-			r.call(service)
+		knob: "refuse", to: "40", on: map[string]string{"kill-bill.service_time": "1ms"}, was: exactly(0), becomes: exactly(1),
+		look: grown("requests_shed_total", func(r *rig, service string) {
+			for range 45 {
+				r.call(service)
+			}
 		}, `reason="planted"`),
 	},
 	{knob: "queue", to: "3", was: exactly(100), becomes: exactly(3), look: shows("capacity_queue_limit")},
