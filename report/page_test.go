@@ -98,7 +98,7 @@ func TestPageAsksForNothing(t *testing.T) {
 		t.Error("no policy that forbids everything else")
 	}
 	for _, m := range regexp.MustCompile(`(?i)<[^>]*\s(?:src|href|action|data|poster|srcset)\s*=\s*["']?([^"'>\s]*)`).FindAllStringSubmatch(page[:strings.Index(page, `id="captest-run"`)], -1) {
-		if m[1] != "data:," {
+		if m[1] != "data:," && !strings.HasPrefix(m[1], "https://github.com/captest/captest/blob/main/docs/causes.md#") { // a link is followed by a person
 			t.Errorf("the page names %q in %q", m[1], m[0])
 		}
 	}

@@ -190,7 +190,7 @@ func (t *terminal) method(r *record.Result) {
 	}
 	c, text := r.Capacity, ""
 	if finite(c.Concurrency.Knee) {
-		text = "waiting must begin at " + digits3(*c.Concurrency.Knee) + " users: R(1) · Xmax"
+		text = "requests begin to wait above " + digits3(*c.Concurrency.Knee) + " users: time of one user × highest throughput"
 	}
 	if finite(c.PerSecond.Confirmed) || finite(c.PerSecond.Refuted) { // otherwise the answer has the note already
 		text = join(text, "; ", c.Note)

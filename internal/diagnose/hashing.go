@@ -39,7 +39,7 @@ func hashing(s *sight) []claim {
 			cause string
 		}{{loop, "event-loop-blocked"}, {semaphore, "semaphore-too-small"}, {database, "database-pool-starved"}, {lock, "lock-contention"}} {
 			if o, v := s.busiest(l.window, k.kind); o != nil && v.utilization < 0.7 {
-				c.notThe(k.cause, "%s of %s is %.0f %% in use, and no other more", o.name(), o.where, 100*v.utilization)
+				c.notThe(k.cause, "%s is %.0f %% in use, and no other more", o.said(), 100*v.utilization)
 			}
 		}
 		c.Remedy = "more cores for hashing, a dedicated hashing service, or a lower cost where your security policy allows it; more users, workers or connections will not help"

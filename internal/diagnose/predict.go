@@ -56,7 +56,7 @@ func (s *sight) without(gone *resource) *record.Prediction {
 			return
 		}
 		best = v
-		p = &record.Prediction{PerSecond: &v, Interval: &record.Bounds{Confirmed: &low, Refuted: &high}, Limit: r.name() + " of " + r.where}
+		p = &record.Prediction{PerSecond: &v, Interval: &record.Bounds{Confirmed: &low, Refuted: &high}, Limit: r.said()}
 	}
 	for i := range s.resources {
 		// More cores for hashing are more CPU too: it is nearly all that the process computes.

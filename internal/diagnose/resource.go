@@ -64,6 +64,14 @@ func (r *resource) name() string {
 	}
 }
 
+// said is the name in a sentence.
+func (r *resource) said() string {
+	if r.kind == machine {
+		return "the CPU of " + r.where
+	}
+	return r.where + "'s " + r.name()
+}
+
 // full is the name over all services.
 func (r *resource) full() string { return r.where + " " + r.name() }
 

@@ -217,7 +217,7 @@ func (v *view) note(a *Answer) string {
 		}
 	}
 	if len(v.opens) > 0 && a.Planned > a.Promised*1.001 {
-		out = append(out, fmt.Sprintf("the target is too slow or too uneven for ±%.3g %% in this effort's time: ±%.3g %% was gone for", 100*a.Promised, 100*a.Planned))
+		out = append(out, fmt.Sprintf("the target is too slow or too uneven for ±%.3g %% in this effort's time: the search aimed at ±%.3g %%", 100*a.Promised, 100*a.Planned))
 	}
 	if a.Credible != nil && a.Credible.Noisy() {
 		out = append(out, "noisy target")
