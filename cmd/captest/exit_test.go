@@ -34,6 +34,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(get, []byte("name: get\nsteps:\n  - name: a\n    request: {method: GET, path: /}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	aTarget := filepath.Join(dir, "target.yaml")
+	if err := os.WriteFile(aTarget, []byte("name: x\nservices:\n  app: {url: 'http://127.0.0.1:1'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		args []string
@@ -44,6 +48,10 @@ func TestExitCodes(t *testing.T) {
 		{"not an address to load", []string{"run", "--target", "http://192.0.2.1:80"}, gate.ExitRefused, []string{"192.0.2.1", "hint: "}},
 		{"a bad scenario, every mistake placed", []string{"run", bad}, gate.ExitConfig, []string{"bad.yaml:4:15", `did you mean "method"`, "bad.yaml:4:33", "bad.yaml:5:10", "hint: "}},
 		{"no such scenario", []string{"run", "registratoin"}, gate.ExitConfig, []string{"registratoin", "hint: "}},
+		{"a target for a scenario", []string{"plan", aTarget}, gate.ExitConfig, []string{aTarget, "has services", "hint: captest plan --target"}},
+		{"a scenario for a target", []string{"plan", "--target", bad}, gate.ExitConfig, []string{bad, "has steps", "hint: "}},
+		{"a number that is none", []string{"plan", "--users", "-1"}, gate.ExitConfig, []string{"--users", "want a number", "hint: "}},
+		{"no such file to check", []string{"check", filepath.Join(dir, "none.yaml")}, gate.ExitConfig, []string{"none.yaml", "hint: name the files"}},
 		{"no such flag", []string{"run", "--usres", "3"}, gate.ExitConfig, []string{"usres", "hint: "}},
 		{"a bad limit", []string{"run", "--limit", "p95<<1"}, gate.ExitConfig, []string{"p95<<1", "hint: "}},
 		{"two kinds of load", []string{"run", "--rate", "5", "--concurrent", "2"}, gate.ExitConfig, []string{"--rate"}},

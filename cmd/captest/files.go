@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/captest/captest/internal/gate"
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/services"
 	"github.com/captest/captest/targets"
@@ -37,7 +39,7 @@ func newCheck(e *env) *cobra.Command {
 func checkFile(e *env, file string) (kind string, err error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", err
+		return "", &exitError{cause: err, code: gate.ExitConfig, hint: "name the files to check; `captest scenarios` and `captest targets` list the bundled ones"}
 	}
 	if looksLikeTarget(string(raw)) {
 		t, err := targets.Load(file, e.getenv)
@@ -66,6 +68,21 @@ func looksLikeTarget(text string) bool {
 		target = target || strings.HasPrefix(line, "services:")
 	}
 	return target
+}
+
+// mistaken says that a file was given in the other's place; nil when it was not.
+func mistaken(file string, asTarget bool) error {
+	raw, err := os.ReadFile(file)
+	if err != nil || looksLikeTarget(string(raw)) == asTarget {
+		return nil
+	}
+	if asTarget {
+		if !slices.ContainsFunc(strings.Split(string(raw), "\n"), func(line string) bool { return strings.HasPrefix(line, "steps:") }) {
+			return nil
+		}
+		return &exitError{cause: fmt.Errorf("--target %s: this is a scenario: it has steps", file), code: gate.ExitConfig, hint: "captest plan " + file + " --target URL or a target file"}
+	}
+	return &exitError{cause: fmt.Errorf("%s: this is a target file: it has services", file), code: gate.ExitConfig, hint: "captest plan --target " + file}
 }
 
 func newSchema(e *env) *cobra.Command {

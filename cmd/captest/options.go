@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -126,7 +127,7 @@ func (e *settingError) Hint() string { return "leave --set out, or run against -
 func (o *runOptions) load() (*scenarios.Scenario, []scenarios.Limit, *experiment.Fixed, error) {
 	s, err := scenarios.Load(o.scenario)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, cmp.Or(mistaken(o.scenario, false), err)
 	}
 	var wrong []error
 	limits := s.Limits

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 
@@ -15,8 +16,11 @@ func (o *runOptions) findTarget(s *scenarios.Scenario, getenv func(string) strin
 		return targets.Load(s.Origin, getenv)
 	}
 	t, err := targets.Load(o.target, getenv)
-	if err != nil || s.Origin == "" {
-		return t, err
+	if err != nil {
+		return t, cmp.Or(mistaken(o.target, true), err)
+	}
+	if s.Origin == "" {
+		return t, nil
 	}
 	entry, ok := t.Find("")
 	if !ok || t.Bundled {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"regexp"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,7 @@ func newRoot(e *env) *cobra.Command {
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exitError{cause: err, code: 104, hint: "see `" + c.CommandPath() + " --help`"}
+		return &exitError{cause: plainer(err), code: 104, hint: "see `" + c.CommandPath() + " --help`"}
 	})
 	root.AddCommand(newRun(e), newPlan(e), newDemo(e), newServe(e), newServeOne(e), newProbe(e), newReport(e), newGate(e), newDiagnose(e), newExport(e), newCheck(e), newSchema(e), newScenarios(e), newTargets(e))
 	checkArgs(root)
@@ -30,6 +32,18 @@ func newRoot(e *env) *cobra.Command {
 		checkArgs(c)
 	}
 	return root
+}
+
+// parsing is how the language says that a flag's number is none.
+var parsing = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": (invalid syntax|value out of range)`)
+
+// plainer says of a flag's value what was wanted, in words of its user.
+func plainer(err error) error {
+	text := parsing.ReplaceAllString(err.Error(), "want a number, whole and not negative where things are counted")
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // checkArgs makes wrong arguments a configuration error like any other.
