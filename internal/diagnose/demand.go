@@ -182,7 +182,7 @@ func ceilingOf(name, where string, servers float64, d demand) record.Ceiling {
 // freed is a resource's demand were nothing full behind it: permits and connections are held while calls wait there, and waiting is
 // never demand (measurement 1.5). With one user nobody waits.
 func (s *sight) freed(r *resource, d demand) demand {
-	if r.kind != semaphore && r.kind != clientPool || s.lone == nil || d.atBest.isFull() || !s.behindIsFull(s.loads[0], r.to) {
+	if r.kind != semaphore && r.kind != clientPool || s.lone == nil || !s.behindIsFull(s.loads[0], r.to) {
 		return d
 	}
 	held, ok := r.worked(s.lone.window)

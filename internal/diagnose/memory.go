@@ -75,6 +75,9 @@ func memoryPressure(s *sight) []claim {
 			c.evidence("collections", gc.cycles, "/s", "", name+" "+gc.count)
 			if calm, ok := s.collector(s.light().window, name); ok && s.lone != nil {
 				c.evidence("collections with the fewest users", calm.cycles, "/s", "fewer", name+" "+gc.count)
+				if calm.cycles >= gc.cycles {
+					c.against("with the fewest users it collects %.3g times a second: that is what its work takes, and no pressure", calm.cycles)
+				}
 			}
 			if rss := l.highest(name, "process_resident_memory_bytes"); rss > 0 {
 				c.evidence("resident memory", rss, "bytes", "", name+" process_resident_memory_bytes")
