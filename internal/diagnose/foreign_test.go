@@ -94,6 +94,27 @@ func TestForeignServices(t *testing.T) {
 	}
 }
 
+// TestBulkheadOfALibrary: permits without the calls they are for are too few where they are held no longer than with one user.
+func TestBulkheadOfALibrary(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		alone float64 // permits in use with one user
+		want  string
+	}{
+		"held as long": {1.6, "semaphore-too-small@api C2 slow-because"},
+		"held longer":  {0.4, "unknown@ C1 slow-because"},
+	} {
+		s := scene{x: [3]float64{2, 5, 5}, ms: [3]float64{900, 2000, 10000}, recovery: record.SelfHealing}.with(services{"api": {
+			"sem.max": always(4), "sem.in_use": level(0, tt.alone, 4, 4, 0), "sem.waiting": level(0, 0, 6, 40, 0),
+		}})
+		run, res := s.play()
+		Explain(run, res)
+		if got := named(res); len(got) == 0 || got[0] != tt.want {
+			t.Errorf("%s: %q, want %q first", name, got, tt.want)
+		}
+	}
+}
+
 // TestTwoDatabasePools: each has its own name in a forecast, and the one that is full is the one that is named.
 func TestTwoDatabasePools(t *testing.T) {
 	t.Parallel()

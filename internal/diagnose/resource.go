@@ -238,7 +238,7 @@ func (s *sight) ofService(name string) []resource {
 		}
 		wait, queued := s.waiters(name, "sem.waiting", "sem.wait_sum")
 		out = append(out, resource{
-			kind: semaphore, where: name, to: "its downstreams", servers: n, overlaps: true, idle: true,
+			kind: semaphore, where: name, to: allDownstreams, shown: "sem.in_use", servers: n, overlaps: true, idle: true,
 			busy: taken, wait: wait, queued: queued,
 		})
 	}

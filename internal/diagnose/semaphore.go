@@ -13,6 +13,10 @@ func smallSemaphore(s *sight) []claim {
 		if !full || s.behindIsFull(l, r.to) {
 			continue
 		}
+		if r.to == allDownstreams {
+			out = append(out, s.bulkhead(r, l, u)...)
+			continue
+		}
 		now, ok := l.call(r.where, r.to)
 		if !ok || now.pool > 0.3*now.seconds || now.rate*now.seconds < 0.6*r.servers {
 			continue
@@ -33,4 +37,34 @@ func smallSemaphore(s *sight) []claim {
 		out = append(out, c)
 	}
 	return out
+}
+
+// allDownstreams is behind the permits of a library that counts them without saying what for.
+const allDownstreams = "its downstreams"
+
+// bulkhead is the same of permits that are known without the calls they are for: held no longer than with one user, they are too few.
+func (s *sight) bulkhead(r *resource, l load, u use) []claim {
+	c := claimOf("semaphore-too-small", r.where)
+	c.rank, c.to = s.rank(l), r.to
+	held := u.busy / l.trial.GoodputPerSecond
+	c.inside = false // what they are held for may have become slow
+	if s.lone != nil {
+		if busy, ok := r.worked(s.lone.window); ok && busy > 0 {
+			alone := busy / s.lone.trial.GoodputPerSecond
+			if held > mostStretch*alone {
+				return nil
+			}
+			c.inside = true
+			c.notThe("slow-downstream", "a journey holds a permit for %.3g s, and for %.3g s with one user", held, alone)
+		}
+	}
+	if !c.inside {
+		c.maybe("slow-downstream")
+	}
+	c.maybe("pool-too-small")
+	c.evidence("permits in use", u.busy, fmt.Sprintf("of %.0f", r.servers), "≥ 90 %", r.where+" "+r.shown)
+	c.evidence("calls waiting for a permit", u.waiting, "", "≥ 0.5", r.where+" "+r.queued)
+	c.Summary = fmt.Sprintf("all %.0f permits of %s for calls are taken, %.3g s a journey, and %.3g calls wait for one", r.servers, r.where, held, u.waiting)
+	c.Remedy = fmt.Sprintf("a bulkhead of throughput wanted × %.3g s × 1.2, within what is behind it carries, with a bounded wait", held)
+	return []claim{c}
 }

@@ -4,7 +4,7 @@ import "fmt"
 
 // slowDownstream names slow-downstream: the service at the end of the calls takes most of a journey even with one user.
 //
-// "Slow" needs a measure: its claimed time (twice is slow), or a second. Evidence is both sides of the call: a caller that
+// "Slow" needs a measure: three times its claimed time, or a second (slowFrom). Evidence is both sides of the call: a caller that
 // waits while the callee answers fast exonerates the callee. Told apart: a pool, semaphore or queue (nothing waits with one
 // user), too much concurrency (calls would get slower with load).
 func slowDownstream(s *sight) []claim {
@@ -55,7 +55,7 @@ func (s *sight) light() load {
 }
 
 // slowAlone says whether a downstream is slow by itself: with the fewest users it takes more than half of the journey, and
-// longer than twice what is claimed of it, or than a second where nothing is claimed.
+// longer than slowFrom allows.
 func (s *sight) slowAlone(name, to string) bool {
 	l := s.light()
 	alone, ok := l.call(name, to)

@@ -107,6 +107,9 @@ func (s *sight) ways(c *claim) []way {
 	case "semaphore-too-small":
 		return []way{twice("semaphore." + c.to)}
 	case "database-pool-starved":
+		if len(s.of(database, c.Where)) > 1 {
+			return nil // one setting for several pools could mean any of them
+		}
 		return []way{twice("db_pool")}
 	case "lock-contention":
 		return []way{half("lock")}
