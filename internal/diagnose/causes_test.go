@@ -43,6 +43,11 @@ func TestPooledClients(t *testing.T) {
 		}
 	}
 	run, res := makingClients().play()
+	explained := *res
+	Explain(run, &explained)
+	if p := explained.Findings[0].Prediction; p == nil || p.PerSecond == nil || math.Abs(*p.PerSecond-10) > 0.6 {
+		t.Errorf("prediction %+v, want about 10/s", p)
+	}
 	s := Suspect(run, res, func(service, setting string) (string, bool) {
 		return "per-request", service == "billing" && setting == "client"
 	})

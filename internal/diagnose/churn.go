@@ -36,7 +36,7 @@ func churn(s *sight) []claim {
 				c.evidence("sockets in TIME_WAIT at "+to, float64(waits), "", "", "kernel")
 			}
 			s.making(&c)
-			c.Summary = fmt.Sprintf("%s opens %.2g connections for each call to %s instead of reusing them", name, now.opened, to)
+			c.Summary = fmt.Sprintf("%s opens a connection for each call to %s (%.2f a call) instead of reusing them", name, to, now.opened)
 			c.Remedy = "one client with a pool for the life of the process; read answers to their end and close them"
 			out = append(out, c)
 		}

@@ -16,6 +16,13 @@ func (s *sight) predict(claims []claim) {
 		if c.Role != SlowBecause || c.aside || !known {
 			continue
 		}
+		if c.Cause == "connection-per-request" { // its cure takes the work away, and no resource
+			if f, err := WhatIf(s.run, s.res, 0, []string{c.Where + ".client=pooled"}); err == nil {
+				r := f.After.PerSecond
+				c.Prediction = &record.Prediction{PerSecond: &r.Value, Interval: &record.Bounds{Confirmed: &r.Low, Refuted: &r.High}, Limit: f.After.Limit}
+			}
+			continue
+		}
 		for j := range s.resources {
 			r := &s.resources[j]
 			if r.kind != k || r.where != c.Where || c.to != "" && r.to != "" && r.to != c.to && r.kind != slots {
