@@ -11,6 +11,7 @@ package diagnose
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/captest/captest/internal/record"
@@ -40,6 +41,9 @@ var causes = []func(*sight) []claim{
 	leaked, abandoned, churn,
 }
 
+// mostFailed is the share of failed requests, in percent, beyond which busy time ÷ goodput is no demand.
+const mostFailed = 10
+
 // planCapacity is RunInfo.Plan of a run that looked for the capacity.
 const planCapacity = "capacity"
 
@@ -54,7 +58,11 @@ func Explain(run *record.Run, res *record.Result) {
 	if s.best == nil {
 		return
 	}
-	res.Ceilings = s.ceilings()
+	if e := s.best.ErrorPercent; e != nil && *e > mostFailed {
+		res.Remarks = append(res.Remarks, fmt.Sprintf("%.0f %% of the requests failed in the load with the highest goodput: what a good one takes of each resource is not known, so there are no ceilings", *e))
+	} else {
+		res.Ceilings = s.ceilings()
+	}
 	res.Hops = s.hops
 	res.Remarks = append(res.Remarks, s.hashRemarks(res.Baseline)...)
 	if text := s.missing(); text != "" {

@@ -146,3 +146,17 @@ func TestHashingOfSeveralSteps(t *testing.T) {
 		t.Errorf("%q, want 20 requests a second", res.Remarks)
 	}
 }
+
+// TestNoCeilingsOfWhatFails: what journeys that failed took is no demand of those that did not.
+func TestNoCeilingsOfWhatFails(t *testing.T) {
+	t.Parallel()
+	for failed, want := range map[float64]bool{0: true, 60: false} {
+		s := flatAt(10).with(healthy(), fullHashPool)
+		s.failed = [3]float64{failed, failed, failed}
+		run, res := s.play()
+		Explain(run, res)
+		if got := len(res.Ceilings) > 0; got != want {
+			t.Errorf("%v %% failed: ceilings %v", failed, res.Ceilings)
+		}
+	}
+}
