@@ -112,11 +112,11 @@ func TestCauses(t *testing.T) {
 		}}), []string{"accept-backlog@billing" + slow}},
 		{"descriptors that ran out and stay", scene{x: [3]float64{2, 5, 1}, ms: [3]float64{450, 2000, 9000}, recovery: record.StuckRestart}.with(healthy(), fullHashPool, services{"user": {
 			"process_open_fds": level(20, 24, 50, 63, 63), "process_max_fds": always(64), "hashes_total": counter(0, 2, 5, 5, 0),
-		}}), []string{"cpu-bound-hashing@user" + slow, "descriptor-exhaustion@user" + stuck}},
+		}}), []string{"descriptor-exhaustion@user" + stuck, "cpu-bound-hashing@user" + slow}},
 		{"connections lost for ever", scene{x: [3]float64{2, 5, 0.1}, ms: [3]float64{450, 2000, 9000}, recovery: record.Stuck}.with(healthy(), fullHashPool, services{
 			"user":    {"hashes_total": counter(0, 2, 5, 5, 0)},
 			"billing": {connsInUse + kb: level(0, .4, 5, 20, 20), connsOpen + kb: level(0, 2, 8, 20, 20), poolWait + kb: counter(0, 0, 0, 10, 0)},
-		}), []string{"cpu-bound-hashing@user" + slow, "leaked-connections@billing" + stuck}},
+		}), []string{"leaked-connections@billing" + stuck, "cpu-bound-hashing@user" + slow}},
 		{"a connection for each call", flatAt(10).with(healthy(), fullHashPool, services{"billing": calls("kill-bill", [3]float64{2, 10, 10}, [3]float64{.2, .2, .2}, 1)}), []string{
 			"cpu-bound-hashing@user" + slow, "connection-per-request@billing C2 next",
 		}},
@@ -236,7 +236,7 @@ func TestKernelAlone(t *testing.T) {
 			run.Procs = append(run.Procs, record.ProcessReading{OffsetS: at, Service: "app", PIDs: []int{1}, FDs: &fds, FDLimit: &limit, Outbound: map[string]map[string]int{"port 5432": {"CLOSE_WAIT": lost, "ESTABLISHED": 2}}})
 		}
 	}
-	check(t, s, "unknown@ C1 slow-because", "descriptor-exhaustion@app C2 stuck-because", "leaked-connections@app C2 stuck-because")
+	check(t, s, "descriptor-exhaustion@app C2 stuck-because", "leaked-connections@app C2 stuck-because", "unknown@ C1 slow-because")
 }
 
 // TestOneFolderOneDiagnosis: whatever order maps come in.

@@ -188,6 +188,9 @@ func (s *sight) roles(claims []claim) {
 		}
 	}
 	order := []string{SlowBecause, OrBecause, StuckBecause, Next}
+	if s.stuck() { // first what keeps it from coming back
+		order = []string{StuckBecause, SlowBecause, OrBecause, Next}
+	}
 	slices.SortStableFunc(claims, func(a, b claim) int { return slices.Index(order, a.Role) - slices.Index(order, b.Role) })
 }
 

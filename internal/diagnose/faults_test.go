@@ -9,7 +9,7 @@ type realRun struct {
 // realFaults are what is found in each golden run: a fault that was planted, or a profile as it is. In "starved" other programs
 // took three quarters of the cores; in "impatient" clients gave up after 2 s and their work was cancelled.
 var realFaults = []realRun{
-	{"before", []string{"event-loop-blocked@user C2 slow-because", "descriptor-exhaustion@billing C2 stuck-because", "descriptor-exhaustion@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "leaked-connections@user C2 stuck-because", "abandoned-work@user C2 stuck-because", "unbounded-concurrency@billing C2 next", "unbounded-concurrency@user C2 next", "connection-per-request@billing C2 next", "connection-per-request@user C2 next"}},
+	{"before", []string{"descriptor-exhaustion@billing C2 stuck-because", "descriptor-exhaustion@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "leaked-connections@user C2 stuck-because", "abandoned-work@user C2 stuck-because", "event-loop-blocked@user C2 slow-because", "unbounded-concurrency@billing C2 next", "unbounded-concurrency@user C2 next", "connection-per-request@billing C2 next", "connection-per-request@user C2 next"}},
 	{"phase2-starved", []string{"cpu-bound-hashing@user C1 slow-because"}},
 	{"phase2-impatient", nil},
 	{"phase3", []string{"cpu-bound-hashing@user C2 slow-because"}},
@@ -34,7 +34,7 @@ var realFaults = []realRun{
 // unbounded one (59 %).
 var testedFaults = []realRun{
 	{"tested-healthy", []string{"cpu-bound-hashing@user C3 slow-because"}},
-	{"tested-before", []string{"event-loop-blocked@user C2 slow-because", "leaked-connections@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "abandoned-work@user C2 stuck-because", "unbounded-concurrency@user C2 next", "unbounded-concurrency@billing C2 next", "connection-per-request@user C2 next", "connection-per-request@billing C2 next"}},
+	{"tested-before", []string{"leaked-connections@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "abandoned-work@user C2 stuck-because", "event-loop-blocked@user C2 slow-because", "unbounded-concurrency@user C2 next", "unbounded-concurrency@billing C2 next", "connection-per-request@user C2 next", "connection-per-request@billing C2 next"}},
 	{"tested-event-loop-blocked", []string{"event-loop-blocked@user C3 slow-because"}},
 	{"tested-semaphore-too-small", []string{"semaphore-too-small@billing C3 slow-because"}},
 	{"tested-database-pool-starved", []string{"database-pool-starved@user C2 slow-because"}},
