@@ -100,7 +100,7 @@ func headline(r *record.Result) string {
 	case len(r.Limits) > 0:
 		return "Every limit held"
 	default:
-		if completed > ok {
+		if r.Run.Plan != gate.PlanCapacity && completed > ok {
 			return fmt.Sprintf("%s of %s failed; there were no limits to hold that against", percent(100*float64(completed-ok)/float64(completed)), plural(completed, "request", "requests"))
 		}
 		return "Measured; there were no limits to hold it against"

@@ -42,21 +42,28 @@ func capacityFact(r *record.Result) fact {
 			}
 			f.Detail += " " + perMinuteNoun(r)
 		}
-		word := "the lower end confirmed"
+		end := ""
+		if bounded {
+			end = "the lower end "
+		}
+		word := end + "confirmed"
 		switch at, why := longerTrial(r); {
 		case c.Kind == "":
 			word = "confirmed"
 		case c.Confirmation:
+		case c.Tried != nil && c.Tried.Confirmed == nil:
+			word = end + "estimated from all trials: no open load held"
 		case at > 0:
-			word = "the lower end held, but a longer trial at " + digits3(at) + "/s did not"
-			word = join(word, ": ", why)
+			word = join(end+"held, but a longer trial at "+digits3(at)+"/s did not", ": ", why)
 		default:
-			word = "the lower end held, not confirmed by a longer trial"
+			word = end + "held, not confirmed by a longer trial"
 		}
-		if c.Concurrency.MaxWithinSLO != nil {
-			word += " at " + plural(uint64(max(0, *c.Concurrency.MaxWithinSLO)), "user", "users")
-			if c.Kind != "" {
-				word = strings.Replace(word, " at ", "; limits held up to ", 1)
+		if most := c.Concurrency.MaxWithinSLO; most != nil {
+			held := plural(uint64(max(0, *most)), "user", "users")
+			if c.Kind == "" {
+				word += " at " + held
+			} else {
+				word += "; limits held up to " + held
 			}
 		}
 		f.Detail = join(f.Detail, ", ", word)

@@ -13,6 +13,7 @@ import (
 // Diagnosis is what captest diagnose says of a run: the explaining part of run.json, and a forecast where one was asked for.
 type Diagnosis struct {
 	Run      string             `json:"run"`
+	Validity record.Validity    `json:"validity"` // what limits belief in all of it
 	Findings []record.Finding   `json:"findings"`
 	Ceilings []record.Ceiling   `json:"ceilings"`
 	Remarks  []string           `json:"remarks"`
@@ -22,7 +23,7 @@ type Diagnosis struct {
 
 // DiagnosisOf picks the explaining part out of a result.
 func DiagnosisOf(r *record.Result, f *diagnose.Forecast) *Diagnosis {
-	return &Diagnosis{Run: r.Run.ID, Findings: r.Findings, Ceilings: r.Ceilings, Remarks: r.Remarks, Baseline: r.Baseline, WhatIf: f}
+	return &Diagnosis{Run: r.Run.ID, Validity: r.Validity, Findings: r.Findings, Ceilings: r.Ceilings, Remarks: r.Remarks, Baseline: r.Baseline, WhatIf: f}
 }
 
 // DiagnosisText writes findings, ceilings and forecast for a terminal.

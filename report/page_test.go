@@ -346,6 +346,9 @@ func TestHeadline(t *testing.T) {
 		{"unjudged", func(r *record.Result) { r.Limits[0] = record.LimitResult{Expr: "x.p95<1s", At: "1 user"} }, "1 of 3 limits could not be judged"},
 		{"no limits", func(r *record.Result) { r.Limits = nil }, "Measured; there were no limits to hold it against"},
 		{"fixed", func(r *record.Result) { r.Run.Plan = "fixed" }, "Every limit held"},
+		{"fixed, half of it failed", func(r *record.Result) {
+			r.Run.Plan, r.Limits, r.Steps = "fixed", nil, map[string]record.StepStats{"register": {N: 10, OK: 5}}
+		}, "50.0 % of 10 requests failed; there were no limits to hold that against"},
 		{"all failed", func(r *record.Result) { r.Steps = map[string]record.StepStats{"register": {N: 5}} }, "No request succeeded"},
 	} {
 		r := scrub(whole) // a deep copy

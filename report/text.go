@@ -357,7 +357,7 @@ func predictionText(p *record.Prediction) string {
 	if p.Limit != "" {
 		s += ": " + p.Limit
 	}
-	return s
+	return strings.Join(append([]string{s}, p.Needs...), "; ")
 }
 
 func nonEmpty(list ...string) []string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"path/filepath"
 
 	"github.com/captest/captest/internal/diagnose"
@@ -109,14 +110,22 @@ func write(dir string, run *record.Run, res *record.Result) error {
 func tell(e *env, jsonTo, dir string, res *record.Result) error {
 	switch jsonTo {
 	case "-":
-		return report.JSON(e.stdout, res)
+		return enough(report.JSON(e.stdout, res))
 	case "":
 	default:
 		if err := toFile(jsonTo, func(f *os.File) error { return report.JSON(f, res) }); err != nil {
 			return err
 		}
 	}
-	return report.Text(e.stdout, res, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80, Dir: dir})
+	return enough(report.Text(e.stdout, res, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80, Dir: dir}))
+}
+
+// enough forgives a reader of the standard output, such as head, that has seen enough and closed it.
+func enough(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 // toFile writes what --json asked for; a file that cannot be made is a mistake of the command line.

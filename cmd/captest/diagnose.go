@@ -53,7 +53,7 @@ func explain(e *env, dir string, o *diagnoseOptions) error {
 		}
 	}
 	if !o.json {
-		return report.DiagnosisText(e.stdout, res, f, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80})
+		return enough(report.DiagnosisText(e.stdout, res, f, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80}))
 	}
 	out := json.NewEncoder(e.stdout)
 	out.SetIndent("", "  ")

@@ -67,9 +67,6 @@ func complain(w io.Writer, err error) int {
 	if errors.As(err, &done) && done.cause == nil {
 		return done.code
 	}
-	if errors.Is(err, syscall.EPIPE) { // the reader, such as head, has seen enough; the status is the one a shell gives for SIGPIPE
-		return 128 + int(syscall.SIGPIPE)
-	}
 	fmt.Fprintf(w, "error: %v\n", err)
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {

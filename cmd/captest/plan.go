@@ -123,5 +123,5 @@ func tellPlan(e *env, o *runOptions, p *report.Plan) error {
 			return err
 		}
 	}
-	return report.PlanText(e.stdout, p, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80})
+	return enough(report.PlanText(e.stdout, p, report.TextOptions{Color: e.color(e.stdoutTerminal), Width: 80}))
 }

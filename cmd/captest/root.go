@@ -34,12 +34,22 @@ func newRoot(e *env) *cobra.Command {
 	return root
 }
 
-// parsing is how the language says that a flag's number is none.
-var parsing = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": (invalid syntax|value out of range)`)
+// Of a flag's value, in the language's words and in those of its user.
+var plainWords = []struct {
+	said *regexp.Regexp
+	want string
+}{
+	{regexp.MustCompile(`strconv\.Parse(Int|Uint|Float): parsing "[^"]*": invalid syntax`), "want a number, whole and not negative where things are counted"},
+	{regexp.MustCompile(`strconv\.Parse(Int|Uint|Float): parsing "[^"]*": value out of range`), "this number is too large"},
+	{regexp.MustCompile(`strconv\.ParseBool: parsing "[^"]*": invalid syntax`), "want true or false"},
+}
 
-// plainer says of a flag's value what was wanted, in words of its user.
+// plainer says of a flag's value what was wanted.
 func plainer(err error) error {
-	text := parsing.ReplaceAllString(err.Error(), "want a number, whole and not negative where things are counted")
+	text := err.Error()
+	for _, p := range plainWords {
+		text = p.said.ReplaceAllString(text, p.want)
+	}
 	if text == err.Error() {
 		return err
 	}

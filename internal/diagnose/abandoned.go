@@ -28,7 +28,9 @@ func abandoned(s *sight) []claim {
 		}
 		c := claimOf("abandoned-work", name)
 		c.stuck = true
-		c.evidence("requests of the load that clients gave up", load, "", "", "captest's timeouts")
+		if load > 0 {
+			c.evidence("requests of the load that clients gave up", load, "", "", "captest's timeouts")
+		}
 		if probes > 0 {
 			c.evidence("probes that captest gave up", probes, "", "", "captest's timeouts")
 		}

@@ -345,11 +345,7 @@ func refusing(o *outside) []candidate {
 			kinds++
 		}
 	}
-	when := fmt.Sprintf("%.0f %% of the requests are refused at loads short of the overload", 100*o.early)
-	if o.early < 0.01 {
-		when = "requests are refused under overload"
-	}
-	retry := guess("retry-storm", caller, "%s: what is made again at once is refused again", when)
+	retry := guess("retry-storm", caller, "requests are refused, %.0f %% of them at loads short of the overload: what is made again at once is refused again", 100*o.early)
 	flood := guess("unbounded-concurrency", caller, "requests are refused under overload: more calls at once are made than are taken")
 	flap := guess("breaker-flapping", caller, "failures of several kinds (%s) alternate, as of a breaker that opens and closes", strings.Join(o.codes(), ", "))
 	retry.fact(1, "requests refused short of the overload", 100*o.early, "%", "", "closed ramp")

@@ -44,6 +44,14 @@ var causes = []func(*sight) []claim{
 // mostFailed is the share of failed requests, in percent, beyond which busy time ÷ goodput is no demand.
 const mostFailed = 10
 
+// unmeasured says why a run tells no demands; "" where it does.
+func (s *sight) unmeasured() string {
+	if e := s.best.ErrorPercent; e != nil && *e > mostFailed {
+		return fmt.Sprintf("%.0f %% of the requests failed in the load with the highest goodput: what a good one takes of each resource is not known", *e)
+	}
+	return ""
+}
+
 // planCapacity is RunInfo.Plan of a run that looked for the capacity.
 const planCapacity = "capacity"
 
@@ -58,8 +66,8 @@ func Explain(run *record.Run, res *record.Result) {
 	if s.best == nil {
 		return
 	}
-	if e := s.best.ErrorPercent; e != nil && *e > mostFailed {
-		res.Remarks = append(res.Remarks, fmt.Sprintf("%.0f %% of the requests failed in the load with the highest goodput: what a good one takes of each resource is not known, so there are no ceilings", *e))
+	if why := s.unmeasured(); why != "" {
+		res.Remarks = append(res.Remarks, why+", so there are no ceilings")
 	} else {
 		res.Ceilings = s.ceilings()
 	}

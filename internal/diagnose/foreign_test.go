@@ -158,5 +158,11 @@ func TestNoCeilingsOfWhatFails(t *testing.T) {
 		if got := len(res.Ceilings) > 0; got != want {
 			t.Errorf("%v %% failed: ceilings %v", failed, res.Ceilings)
 		}
+		if got := res.Findings[0].Prediction != nil; got != want {
+			t.Errorf("%v %% failed: prediction %v", failed, res.Findings[0].Prediction)
+		}
+		if _, err := WhatIf(run, res, 20, []string{"user.cores=4"}); (err == nil) != want {
+			t.Errorf("%v %% failed: a forecast: %v", failed, err)
+		}
 	}
 }

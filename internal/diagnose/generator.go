@@ -11,7 +11,7 @@ import (
 // generator names generator-saturated: captest itself was the limit, so nothing is said of the target.
 func generator(s *sight) []claim {
 	v := s.res.Validity
-	if v.Valid || len(s.run.Damage()) > 0 || s.run.CutShort && !slices.ContainsFunc(s.run.Events, func(e record.Event) bool { return e.Kind == record.EventValidity }) {
+	if v.Valid || s.damaged || s.run.CutShort && !slices.ContainsFunc(s.run.Events, func(e record.Event) bool { return e.Kind == record.EventValidity }) {
 		return nil // a run that was cut short was never judged: what it measured until then stands
 	}
 	c := claimOf("generator-saturated", "captest")

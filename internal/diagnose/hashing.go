@@ -88,6 +88,9 @@ func (s *sight) hashRemarks(b *record.Baseline) []string {
 			each *= n / s.best.GoodputPerSecond
 			what = "a request"
 		}
+		if !finite(each) || each <= 0 {
+			continue
+		}
 		ceiling := cores / each
 		out = append(out, fmt.Sprintf("Hashing in %s takes %.0f ms of a core %s: %.0f cores allow %.3g/s, and %.3g/s were reached, %.0f %% of that.",
 			name, 1000*each, what, cores, ceiling, s.best.GoodputPerSecond, 100*s.best.GoodputPerSecond/ceiling))

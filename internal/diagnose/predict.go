@@ -10,6 +10,9 @@ import (
 // predict says for what limits how much its removal would bring at most: the next ceiling. It is the limit of a cure that
 // takes the resource away altogether, and no promise of any cure.
 func (s *sight) predict(claims []claim) {
+	if s.unmeasured() != "" {
+		return
+	}
 	for i := range claims {
 		c := &claims[i]
 		k, known := kindOf[c.Cause]
@@ -17,9 +20,9 @@ func (s *sight) predict(claims []claim) {
 			continue
 		}
 		if c.Cause == "connection-per-request" { // its cure takes the work away, and no resource
-			if f, err := WhatIf(s.run, s.res, 0, []string{c.Where + ".client=pooled"}); err == nil {
+			if f, err := WhatIf(s.run, s.res, 0, []string{c.Where + ".client=pooled"}); err == nil && f.After.PerSecond.Value > s.best.GoodputPerSecond {
 				r := f.After.PerSecond
-				c.Prediction = &record.Prediction{PerSecond: &r.Value, Interval: &record.Bounds{Confirmed: &r.Low, Refuted: &r.High}, Limit: f.After.Limit}
+				c.Prediction = s.needing(&record.Prediction{PerSecond: &r.Value, Interval: &record.Bounds{Confirmed: &r.Low, Refuted: &r.High}, Limit: f.After.Limit})
 			}
 			continue
 		}
@@ -29,14 +32,17 @@ func (s *sight) predict(claims []claim) {
 				continue
 			}
 			if next := s.without(r); next != nil {
-				c.Prediction = next
-				for _, more := range s.needs(*next.PerSecond) {
-					c.Remedy += "; " + more
-				}
+				c.Prediction = s.needing(next)
 			}
 			break
 		}
 	}
+}
+
+// needing says with a prediction what else that throughput takes.
+func (s *sight) needing(p *record.Prediction) *record.Prediction {
+	p.Needs = s.needs(*p.PerSecond)
+	return p
 }
 
 var kindOf = map[string]kind{

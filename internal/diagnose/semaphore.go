@@ -1,6 +1,9 @@
 package diagnose
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // smallSemaphore names semaphore-too-small: every permit for calls to a downstream is taken, and calls wait for one.
 //
@@ -64,7 +67,7 @@ func (s *sight) bulkhead(r *resource, l load, u use) []claim {
 	c.maybe("pool-too-small")
 	c.evidence("permits in use", u.busy, fmt.Sprintf("of %.0f", r.servers), "≥ 90 %", r.where+" "+r.shown)
 	c.evidence("calls waiting for a permit", u.waiting, "", "≥ 0.5", r.where+" "+r.queued)
-	c.Summary = fmt.Sprintf("all %.0f permits of %s for calls are taken, %.3g s a journey, and %.3g calls wait for one", r.servers, r.where, held, u.waiting)
+	c.Summary = fmt.Sprintf("%.0f of %.0f permits of %s for calls are taken, %.3g s a journey, and %.3g calls wait for one", math.Round(u.busy), r.servers, r.where, held, u.waiting)
 	c.Remedy = fmt.Sprintf("a bulkhead of throughput wanted × %.3g s × 1.2, within what is behind it carries, with a bounded wait", held)
 	return []claim{c}
 }

@@ -21,6 +21,7 @@ type sight struct {
 	tests     []record.Test
 	claims    []claim // that the evidence carries, once they are weighed
 	hops      []record.Hop
+	damaged   bool // the folder has lost what the run measured
 	// What changes in thought have done so far: services whose hashing is in a pool, and the cores and event loops they have.
 	moved     map[string]bool
 	coresThen map[string]float64
@@ -34,8 +35,9 @@ type load struct {
 }
 
 func look(run *record.Run, res *record.Result) *sight {
+	damaged := len(run.Damage()) > 0
 	run, res = untested(run, res)
-	s := &sight{run: run, res: res, index: indexOf(run), tests: testsOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}, loopsThen: map[string]int{}}
+	s := &sight{damaged: damaged, run: run, res: res, index: indexOf(run), tests: testsOf(run), moved: map[string]bool{}, coresThen: map[string]float64{}, loopsThen: map[string]int{}}
 	if s.best = bestTrial(res.Trials); s.best == nil {
 		return s
 	}

@@ -72,6 +72,9 @@ func WhatIf(run *record.Run, res *record.Result, users int, exprs []string) (*Fo
 	if s.best == nil {
 		return nil, fmt.Errorf("%s: no load of this run succeeded, so nothing can be predicted from it", run.Info.ID)
 	}
+	if why := s.unmeasured(); why != "" {
+		return nil, fmt.Errorf("%s: %s, so nothing can be predicted from it", run.Info.ID, why)
+	}
 	if users == 0 {
 		if users = s.best.Load.Users; users == 0 {
 			users = max(1, int(math.Ceil(s.best.InFlightMean)))

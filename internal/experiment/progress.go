@@ -22,6 +22,7 @@ type progress struct {
 	expected time.Duration
 	behind   time.Duration
 	last     time.Duration // of the tests at the end of the run
+	healing  time.Duration // when the recovery test began; 0: it has not
 	probes   map[string]record.ProbeNow
 	warnings []string
 	steer    *steering // of the load in progress; nil: it cannot be changed
@@ -39,6 +40,9 @@ func (p *progress) enter(phase, note string, expected time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.phase, p.note, p.expected, p.began = phase, note, expected, time.Duration(p.c.Clock.Now())
+	if phase == "settle" && p.healing == 0 {
+		p.healing = p.began
+	}
 }
 
 func (p *progress) warn(text string) {
@@ -81,6 +85,9 @@ func (p *progress) decorate(s *record.Snapshot) {
 	if p.expected > 0 {
 		s.PhaseLeft = max(0, p.expected-spent)
 		s.Left = s.PhaseLeft + p.after()
+		if p.healing > 0 && p.phase != PhaseTests { // of the recovery test, however its parts turn out
+			s.Left = max(s.PhaseLeft, recoveryOf(p.c.Effort).usual()-(now-p.healing)) + p.last
+		}
 	}
 	if b := p.c.Battery; b != nil {
 		s.Left = max(s.PhaseLeft, BatteryUsual-now) + b.Ahead
@@ -119,8 +126,6 @@ func (p *progress) after() time.Duration {
 		return seconds(search.Plan{Effort: p.c.Effort}.Remaining(nil)) + quiet + recoveryOf(p.c.Effort).usual() + late
 	case search.PhaseBaseline, search.PhaseRamp, search.PhaseLevel, search.PhaseBracket, search.PhaseClassify, search.PhaseConfirm, "drain", PhaseTests:
 		return p.behind + p.last
-	case search.PhaseOverload:
-		return recoveryOf(p.c.Effort).usual() + p.last
 	}
 	return p.last
 }

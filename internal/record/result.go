@@ -346,6 +346,7 @@ type Prediction struct {
 	PerSecond *float64 `json:"per_second"`
 	Interval  *Bounds  `json:"interval,omitempty"`
 	Limit     string   `json:"limit"` // what limits next
+	Needs     []string `json:"needs,omitempty"` // what else that throughput takes
 }
 
 // Ceiling is the throughput one resource allows: servers ÷ demand.
