@@ -13,8 +13,10 @@ import (
 // kernel says so, tells whether it is a leak or churn. Told apart: an accept backlog, which is a consequence (weigh).
 func descriptors(s *sight) []claim {
 	var out []claim
+	loaded := s.all
+	loaded.to += stillWorking
 	for _, name := range s.servicesSeen() {
-		peak, limit, source := s.files(s.all, name)
+		peak, limit, source := s.files(loaded, name)
 		if limit <= 0 || peak < 0.9*limit {
 			continue
 		}
@@ -45,6 +47,9 @@ func descriptors(s *sight) []claim {
 	}
 	return out
 }
+
+// stillWorking is for how long after the last load its requests may be at work, in s: a scrape that fails meanwhile tells nothing.
+const stillWorking = 10
 
 // files are a service's open descriptors at most within a window, and its limit.
 func (s *sight) files(w window, name string) (peak, limit float64, source string) {

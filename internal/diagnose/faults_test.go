@@ -34,7 +34,7 @@ var realFaults = []realRun{
 // unbounded one (59 %).
 var testedFaults = []realRun{
 	{"tested-healthy", []string{"cpu-bound-hashing@user C3 slow-because"}},
-	{"tested-before", []string{"leaked-connections@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "abandoned-work@user C2 stuck-because", "event-loop-blocked@user C2 slow-because", "unbounded-concurrency@user C2 next", "unbounded-concurrency@billing C2 next", "connection-per-request@user C2 next", "connection-per-request@billing C2 next"}},
+	{"tested-before", []string{"descriptor-exhaustion@billing C2 stuck-because", "leaked-connections@user C2 stuck-because", "leaked-connections@billing C2 stuck-because", "abandoned-work@user C2 stuck-because", "event-loop-blocked@user C2 slow-because", "unbounded-concurrency@user C2 next", "unbounded-concurrency@billing C2 next", "connection-per-request@user C2 next", "connection-per-request@billing C2 next"}},
 	{"tested-event-loop-blocked", []string{"event-loop-blocked@user C3 slow-because"}},
 	{"tested-semaphore-too-small", []string{"semaphore-too-small@billing C3 slow-because"}},
 	{"tested-database-pool-starved", []string{"database-pool-starved@user C2 slow-because"}},
