@@ -288,8 +288,10 @@ func (o *outside) overfull(cause string, weigh func(c *candidate, grew bool)) []
 func lateAccepts(o *outside) []candidate {
 	var out []candidate
 	for _, to := range o.path {
-		queue := o.queued(o.load.window, to)
-		syn := 0.0
+		queue, syn := 0.0, 0.0
+		for _, l := range o.loads { // the highest goodput may be that of the users who did not queue yet
+			queue = math.Max(queue, o.queued(l.window, to))
+		}
 		for _, from := range o.path {
 			syn = math.Max(syn, o.most(o.all, from, to, "SYN_SENT"))
 		}
