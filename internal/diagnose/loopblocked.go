@@ -15,8 +15,8 @@ import (
 func loopBlocked(s *sight) []claim {
 	var out []claim
 	for _, r := range s.of(loop, "") {
-		l, u, full := s.fullAt(r)
-		if !full {
+		l, u, limits := s.fullAt(r)
+		if !limits {
 			continue
 		}
 		c := claimOf("event-loop-blocked", r.where)
@@ -40,7 +40,7 @@ func loopBlocked(s *sight) []claim {
 		if p, ok := s.busiestThread(l.window, r.where); ok {
 			c.evidence("busiest thread", p, "% of a core", "", "kernel, "+r.where)
 		}
-		s.coreShare(&c, l, r.where, u.busy)
+		full := s.coreShare(&c, l, r.where, u.busy)
 		if len(s.of(lock, r.where)) == 0 {
 			c.notThe("lock-contention", "the loop itself is held, and no lock of %s is waited for", r.where)
 		}
@@ -51,6 +51,9 @@ func loopBlocked(s *sight) []claim {
 		}
 		c.Summary = fmt.Sprintf("%s holds the event loop%s of %s %.0f %% of the time, and %.3g requests wait for it", doing, plural(r.servers), r.where, 100*u.utilization, u.waiting)
 		c.Remedy = "move the work off the loop (threads where the library lets go of the interpreter lock, processes otherwise), run more workers, and bound how many requests wait"
+		if full {
+			c.Remedy = "less work a journey, or more cores, which all are used already, so that more workers alone bring nothing; then off the loop, and bound how many requests wait"
+		}
 		out = append(out, c)
 	}
 	out = append(out, s.hotThread()...)
@@ -64,26 +67,29 @@ func plural(n float64) string {
 	return "s"
 }
 
-// coreShare says whether work that was busy by the clock had a core: where it did not, others took it.
-func (s *sight) coreShare(c *claim, l load, where string, busy float64) {
+// coreShare says whether work that was busy by the clock had a core: where it did not, others took it, or, with more loops than cores,
+// its own: then the process has all the cores there are.
+func (s *sight) coreShare(c *claim, l load, where string, busy float64) (full bool) {
 	p, ok := s.processor(where)
 	if !ok {
-		return
+		return false
 	}
 	used, ok := p.busy(l.window)
 	if !ok {
-		return
+		return false
 	}
-	c.evidence("CPU of the process", used, "cores", fmt.Sprintf("about %.2g", busy), where+" process_cpu_seconds_total")
-	if used >= 0.5*busy {
-		return
+	wanted := math.Min(busy, p.servers)
+	c.evidence("CPU of the process", used, "cores", fmt.Sprintf("about %.2g", wanted), where+" process_cpu_seconds_total")
+	if used >= 0.5*wanted {
+		return busy > p.servers && used >= fullFrom*p.servers
 	}
 	if all, ok := s.machine(l.window); ok && all > 0.9*float64(s.run.Info.Host.CPUs) {
 		c.evidence("CPU of the whole machine", all, "cores", "", "host")
-		c.against("other programs take the machine's cores: %s got %.2g of them for work that wants %.2g", where, used, busy)
-		return
+		c.against("other programs take the machine's cores: %s got %.2g of them for work that wants %.2g", where, used, wanted)
+		return false
 	}
 	c.maybe("a call that blocks without computing")
+	return false
 }
 
 // health is the mean duration of health probes within a window, in ms.

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -136,5 +137,25 @@ func TestWhatIfRunsOutOfDescriptors(t *testing.T) {
 		if f, err = WhatIf(run, res, 20, nil); err != nil || strings.Contains(strings.Join(f.Sentences, ""), "descriptors") {
 			t.Errorf("limit %v: unchanged: %v, %q", tt.limit, err, f.Sentences)
 		}
+	}
+}
+
+// TestMoreLoopsThanCores: loops that wait for each other's cores are not short of them because of others, and more of them help nobody.
+func TestMoreLoopsThanCores(t *testing.T) {
+	t.Parallel()
+	loops := map[string]value{"hash_pool_size": always(0), "hash_seconds_total": counter(0, .5, 3.8, 3.8, 0), "process_cpu_seconds_total": counter(0, .4, 1.93, 1.93, 0)}
+	for i := range 4 {
+		loops[fmt.Sprintf(`event_loop_busy_seconds_total{worker="%d"}`, i)] = counter(0, .12, .96, .96, 0)
+		loops[fmt.Sprintf(`event_loop_wait_seconds_total{worker="%d"}`, i)] = counter(0, 0, 2, 12, 0)
+	}
+	s := flatAt(10).with(healthy(), services{"user": loops})
+	s.change = func(run *record.Run, _ *record.Result) {
+		for i := range int(starts[parts]) {
+			run.Hosts = append(run.Hosts, record.HostReading{OffsetS: float64(i), CPUPercent: at(100)})
+		}
+	}
+	res := check(t, s, "event-loop-blocked@user C2 slow-because")
+	if got := res.Findings[0].Remedy; !strings.Contains(got, "more workers alone bring nothing") {
+		t.Errorf("remedy %q", got)
 	}
 }
