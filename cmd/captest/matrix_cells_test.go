@@ -69,8 +69,12 @@ func plantings(t *testing.T) []planted {
 			}
 			set[knob] = value
 		}
+		besides := slices.Clone(hashing)
+		if slices.Contains(two[:], "lock-contention") {
+			besides = append(besides, "abandoned-work") // as where it is alone
+		}
 		rows = append(rows, planted{
-			name: a.Name + "+" + b.Name, profile: "phase2", set: set, true: hashing, runs: 1,
+			name: a.Name + "+" + b.Name, profile: "phase2", set: set, true: besides, runs: 1,
 			causes: []place{{a.Cause, a.Service}, {b.Cause, b.Service}},
 		})
 	}
