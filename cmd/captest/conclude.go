@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"path/filepath"
+	"syscall"
 
 	"github.com/captest/captest/internal/diagnose"
 	"github.com/captest/captest/internal/experiment"

@@ -345,7 +345,7 @@ type RuledOut struct {
 type Prediction struct {
 	PerSecond *float64 `json:"per_second"`
 	Interval  *Bounds  `json:"interval,omitempty"`
-	Limit     string   `json:"limit"` // what limits next
+	Limit     string   `json:"limit"`           // what limits next
 	Needs     []string `json:"needs,omitempty"` // what else that throughput takes
 }
 
