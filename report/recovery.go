@@ -16,7 +16,7 @@ func triggersTable(r *record.Result) table {
 			{Head: "failed", Number: true},
 			{Head: "class"},
 			{Head: "good after", Number: true},
-			{Head: "drained after", Number: true},
+			{Head: "drained", Number: true},
 			{Head: "expected", Number: true},
 			{Head: "deceived", Number: true},
 		},
