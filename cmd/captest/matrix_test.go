@@ -33,7 +33,7 @@ type outcome struct {
 // calls invalid is shown, not counted and not kept.
 func TestDiagnosisMatrix(t *testing.T) {
 	if os.Getenv("CAPTEST_VALIDATE_DIAGNOSIS") != "1" {
-		t.Skip("takes three hours: make validate-diagnosis")
+		t.Skip("takes four hours: make validate-diagnosis")
 	}
 	cells := matrixCells(t, plantings(t), os.Getenv("VALIDATE_CELLS"))
 	captest := filepath.Join(t.TempDir(), "captest")
