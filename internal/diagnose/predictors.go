@@ -18,12 +18,13 @@ const (
 
 // servedAtOnce: the burst test's m is the number of places of the resource that is claimed to limit.
 //
-//	event-loop-blocked, connection-per-request    loops of the service; 1 where they are not shown
+//	event-loop-blocked         loops of the service; 1 where they are not shown
 //	lock-contention            1
 //	cpu-bound-hashing          min(hash pool, cores)
 //	pool-too-small, semaphore-too-small, database-pool-starved    its size
 //
-// It decides where the target shows its resources, and no other of that number is in use most of the time.
+// A loop that makes a client for each of several calls is entered as often, and lets journeys go in other groups: connection-per-request
+// predicts none. It decides where the target shows its resources, and no other of that number is in use most of the time.
 func servedAtOnce(s *sight, c *claim) []prediction {
 	t, ok := s.test(record.TestBurst, "")
 	low, high := 0.7*t.Values["servers_low"], 1.3*t.Values["servers_high"]
@@ -69,7 +70,7 @@ func (s *sight) places(c *claim) (n float64, own []kind) {
 		return 0
 	}
 	switch c.Cause {
-	case "event-loop-blocked", "connection-per-request":
+	case "event-loop-blocked":
 		return max(1, first(loop)), []kind{loop}
 	case "lock-contention":
 		return 1, []kind{lock}
