@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,7 +40,7 @@ func checkFile(e *env, file string) (kind string, err error) {
 	if err != nil {
 		return "", &exitError{cause: err, code: gate.ExitConfig, hint: "name the files to check; `captest scenarios` and `captest targets` list the bundled ones"}
 	}
-	if looksLikeTarget(string(raw)) {
+	if kindOf(string(raw)) == "target" {
 		t, err := targets.Load(file, e.getenv)
 		if err == nil && t.Bundled {
 			err = services.CheckKnobs(t.Profile, t.Set)
@@ -58,31 +57,33 @@ func checkFile(e *env, file string) (kind string, err error) {
 	return "scenario", err
 }
 
-// looksLikeTarget: only target files have services, only scenarios have steps, both at the left margin.
-func looksLikeTarget(text string) bool {
-	target := false
+// kindOf a file: only target files have services, only scenarios have steps, both at the left margin; "" for neither.
+func kindOf(text string) string {
+	kind := ""
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "steps:") {
-			return false
+			return "scenario"
 		}
-		target = target || strings.HasPrefix(line, "services:")
+		if strings.HasPrefix(line, "services:") {
+			kind = "target"
+		}
 	}
-	return target
+	return kind
 }
 
 // mistaken says that a file was given in the other's place; nil when it was not.
 func mistaken(file string, asTarget bool) error {
 	raw, err := os.ReadFile(file)
-	if err != nil || looksLikeTarget(string(raw)) == asTarget {
+	if err != nil {
 		return nil
 	}
-	if asTarget {
-		if !slices.ContainsFunc(strings.Split(string(raw), "\n"), func(line string) bool { return strings.HasPrefix(line, "steps:") }) {
-			return nil
-		}
+	switch kind := kindOf(string(raw)); {
+	case asTarget && kind == "scenario":
 		return &exitError{cause: fmt.Errorf("--target %s: this is a scenario: it has steps", file), code: gate.ExitConfig, hint: "captest plan " + file + " --target URL or a target file"}
+	case !asTarget && kind == "target":
+		return &exitError{cause: fmt.Errorf("%s: this is a target file: it has services", file), code: gate.ExitConfig, hint: "captest plan --target " + file}
 	}
-	return &exitError{cause: fmt.Errorf("%s: this is a target file: it has services", file), code: gate.ExitConfig, hint: "captest plan --target " + file}
+	return nil
 }
 
 func newSchema(e *env) *cobra.Command {

@@ -33,9 +33,7 @@ func backlog(s *sight) []claim {
 			if u, ok := s.loopUse(l.window, name); ok && u < 0.7 {
 				c.notThe("event-loop-blocked", "the event loops of %s are %.0f %% busy", name, 100*u)
 			}
-			if peak, most, _ := s.files(l.window, name); most > 0 && peak < 0.8*most {
-				c.notThe("descriptor-exhaustion", "%.0f of %.0f descriptors are open", peak, most)
-			}
+			s.descriptorsLeft(&c, l.window, name)
 			if q.drops == 0 {
 				c.maybe("event-loop-blocked")
 			}

@@ -47,11 +47,8 @@ func starvedDatabase(s *sight) []claim {
 
 // heldLonger holds against a pool that its connections are kept much longer than with one user: then what they are kept for is slow.
 func (s *sight) heldLonger(c *claim, r *resource, held float64) {
-	if s.lone == nil {
-		return
-	}
-	busy, ok := r.worked(s.lone.window)
-	if alone := busy / s.lone.trial.GoodputPerSecond; ok && busy >= 0.2 && finite(alone) && held > mostStretch*alone {
+	// One scrape a second sees too little of a pool that is hardly held.
+	if alone, ok := s.heldAlone(r); ok && alone*s.lone.trial.GoodputPerSecond >= 0.2 && held > mostStretch*alone {
 		c.against("a journey keeps a connection for %.3g s, and for %.3g s with one user: the store or the CPU is slow", held, alone)
 	}
 }

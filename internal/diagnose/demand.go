@@ -182,14 +182,23 @@ func ceilingOf(name, where string, servers float64, d demand) record.Ceiling {
 // freed is a resource's demand were nothing full behind it: permits and connections are held while calls wait there, and waiting is
 // never demand (measurement 1.5). With one user nobody waits.
 func (s *sight) freed(r *resource, d demand) demand {
-	if r.kind != semaphore && r.kind != clientPool || s.lone == nil || !s.behindIsFull(s.loads[0], r.to) {
+	if r.kind != semaphore && r.kind != clientPool || !s.behindIsFull(s.loads[0], r.to) {
 		return d
 	}
-	held, ok := r.worked(s.lone.window)
-	if alone := held / s.lone.trial.GoodputPerSecond; ok && finite(alone) && alone > 0 && alone < d.seconds.Value {
+	if alone, ok := s.heldAlone(r); ok && alone < d.seconds.Value {
 		d.seconds, d.bounded = queueing.Exactly(alone), false
 	}
 	return d
+}
+
+// heldAlone is for how long a journey holds a resource with the fewest users, in s; false where that was not seen.
+func (s *sight) heldAlone(r *resource) (seconds float64, ok bool) {
+	if s.lone == nil {
+		return 0, false
+	}
+	busy, ok := r.worked(s.lone.window)
+	seconds = busy / s.lone.trial.GoodputPerSecond
+	return seconds, ok && finite(seconds) && seconds > 0
 }
 
 // system is the run as queueing sees it: what predictions start from.

@@ -67,6 +67,13 @@ func (s *sight) files(w window, name string) (peak, limit float64, source string
 	return peak, limit, source
 }
 
+// descriptorsLeft rules out that a service ran out of descriptors within a window.
+func (s *sight) descriptorsLeft(c *claim, w window, name string) {
+	if peak, most, _ := s.files(w, name); most > 0 && peak < 0.8*most {
+		c.notThe("descriptor-exhaustion", "%.0f of %.0f descriptors are open", peak, most)
+	}
+}
+
 // needs tells of services that may run out of descriptors at a throughput: what a journey a second kept open under each load
 // (peak less the idle level, by Little's law descriptors × seconds a journey) goes on being so, between its extremes.
 func (s *sight) needs(perSecond float64) []string {

@@ -42,7 +42,7 @@ func (s *sight) hotThread() []claim {
 			if !slow {
 				continue // a thread that computes beside a loop that answers blocks nobody
 			}
-			if all, ok := s.machine(l.window); ok && all > 0.95*float64(s.run.Info.Host.CPUs) {
+			if s.allCoresBusy(l.window) {
 				c.against("all cores of the machine are busy: more workers would get none")
 			}
 			c.maybe("threads that share one interpreter lock")

@@ -330,16 +330,15 @@ func (s *sight) pooledClient(where string, has func(string) bool) knob {
 		if v != "pooled" {
 			return nil, fmt.Sprintf("%q is not pooled, the only other way", v)
 		}
+		var changes []queueing.Change
 		built, ok := s.loads[0].rate(where, clientBuild)
 		if each := built / s.best.GoodputPerSecond; ok && finite(each) && each > 0 {
-			var changes []queueing.Change
 			for _, name := range []string{where + " " + string(loop), where + " " + string(cpu), machineName + " " + string(cpu)} {
 				if has(name) {
 					changes = append(changes, queueing.ReuseClients{Loop: name, Construct: s.atMost(name, each)})
 				}
 			}
-			return changes, ""
 		}
-		return nil, ""
+		return changes, ""
 	}}
 }

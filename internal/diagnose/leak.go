@@ -90,9 +90,7 @@ func (s *sight) leak(late window, name, to string, now gauge, before float64, me
 		wait := s.sockets(late, name, to, "CLOSE_WAIT")
 		if wait > 0 {
 			c.evidence("sockets in CLOSE_WAIT", float64(wait), "", "0", "kernel, "+name+" to "+to)
-			if peak, most, _ := s.files(s.all, name); most > 0 && peak < 0.8*most {
-				c.notThe("descriptor-exhaustion", "%.0f of %.0f descriptors are open", peak, most)
-			}
+			s.descriptorsLeft(&c, s.all, name)
 		}
 		if p, ok := late.gauge(to, "http_requests_in_progress"); ok && p.low < 1 {
 			c.evidence("requests in progress at "+to, p.low, "", "0: nobody works for them", to+" http_requests_in_progress")

@@ -37,7 +37,7 @@ func lockContention(s *sight) []claim {
 				c.evidence("requests waiting for it", waiting, "", "≥ 0.5", name+" hot_lock_wait_seconds_total")
 			} else {
 				waiting = mutex
-				if all, ok := s.machine(l.window); ok && all > 0.95*float64(s.run.Info.Host.CPUs) {
+				if s.allCoresBusy(l.window) {
 					c.against("all cores of the machine are busy: whoever holds a mutex may be waiting for one")
 				}
 				c.maybe("which mutex, and whether requests wait for it, is not shown")

@@ -20,9 +20,9 @@ func (s *sight) predict(claims []claim) {
 			continue
 		}
 		if c.Cause == "connection-per-request" { // its cure takes the work away, and no resource
-			if f, err := WhatIf(s.run, s.res, 0, []string{c.Where + ".client=pooled"}); err == nil && f.After.PerSecond.Value > s.best.GoodputPerSecond {
-				r := f.After.PerSecond
-				c.Prediction = s.needing(&record.Prediction{PerSecond: &r.Value, Interval: &record.Bounds{Confirmed: &r.Low, Refuted: &r.High}, Limit: f.After.Limit})
+			if o, err := s.changed(c.Where + ".client=pooled"); err == nil && o.PerSecond.Value > s.best.GoodputPerSecond {
+				r := o.PerSecond
+				c.Prediction = s.needing(&record.Prediction{PerSecond: &r.Value, Interval: &record.Bounds{Confirmed: &r.Low, Refuted: &r.High}, Limit: o.Limit})
 			}
 			continue
 		}
@@ -37,6 +37,17 @@ func (s *sight) predict(claims []claim) {
 			break
 		}
 	}
+}
+
+// changed is the outlook after one change.
+func (s *sight) changed(expr string) (Outlook, error) {
+	sys := s.system()
+	changes, err := s.change(&sys, expr)
+	if err != nil {
+		return Outlook{}, err
+	}
+	p, err := queueing.Predict(sys, 1, changes...) // the ceiling is of any number of users
+	return outlookOf(p.After), err
 }
 
 // needing says with a prediction what else that throughput takes.

@@ -51,7 +51,7 @@ func (r *resource) name() string {
 	case semaphore, clientPool:
 		return string(r.kind) + " to " + r.to
 	case database:
-		if len(r.to) > 0 && r.several {
+		if r.several {
 			return string(database) + " " + r.to
 		}
 		return string(database)

@@ -50,19 +50,14 @@ func (s *sight) bulkhead(r *resource, l load, u use) []claim {
 	c := claimOf("semaphore-too-small", r.where)
 	c.rank, c.to = s.rank(l), r.to
 	held := u.busy / l.trial.GoodputPerSecond
-	c.inside = false // what they are held for may have become slow
-	if s.lone != nil {
-		if busy, ok := r.worked(s.lone.window); ok && busy > 0 {
-			alone := busy / s.lone.trial.GoodputPerSecond
-			if held > mostStretch*alone {
-				return nil
-			}
-			c.inside = true
-			c.notThe("slow-downstream", "a journey holds a permit for %.3g s, and for %.3g s with one user", held, alone)
-		}
-	}
-	if !c.inside {
+	switch alone, ok := s.heldAlone(r); {
+	case !ok: // what they are held for may have become slow
+		c.inside = false
 		c.maybe("slow-downstream")
+	case held > mostStretch*alone:
+		return nil
+	default:
+		c.notThe("slow-downstream", "a journey holds a permit for %.3g s, and for %.3g s with one user", held, alone)
 	}
 	c.maybe("pool-too-small")
 	c.evidence("permits in use", u.busy, fmt.Sprintf("of %.0f", r.servers), "≥ 90 %", r.where+" "+r.shown)

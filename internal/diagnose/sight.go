@@ -200,6 +200,12 @@ func (s *sight) machine(w window) (cores float64, ok bool) {
 	return sum / math.Max(1, n) * float64(s.run.Info.Host.CPUs), n > 0
 }
 
+// allCoresBusy says whether the machine that captest and the target share had no core left within a window.
+func (s *sight) allCoresBusy(w window) bool {
+	all, ok := s.machine(w)
+	return ok && all > 0.95*float64(s.run.Info.Host.CPUs)
+}
+
 // cores the target's processes could use: known only when they share this machine.
 func (s *sight) cores() (float64, bool) {
 	h := s.run.Info.Host
