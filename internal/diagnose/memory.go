@@ -68,8 +68,8 @@ func memoryPressure(s *sight) []claim {
 				c.evidence("time spent in pauses of garbage collection", 100*min(1, gc.share), "%", "< 25", name+" "+gc.time)
 			} else {
 				c.evidence("CPU spent on garbage collection", 100*min(1, gc.share), "%", "< 25", name+" "+gc.time)
-				if p, ok := s.processor(name); ok && gc.share*gc.cores < mostCollecting*p.servers { // it collects with what would be idle
-					c.against("%.2g of the %.0f cores that %s may use are spent on it: no CPU is short for that", gc.share*gc.cores, p.servers, name)
+				if p, ok := s.processor(name); ok && p.servers-gc.cores > gc.share*gc.cores { // it collects with what would be idle
+					c.against("%.2g of the %.0f cores that %s may use are idle, and collecting takes %.2g: no CPU is short for it", p.servers-gc.cores, p.servers, name, gc.share*gc.cores)
 				}
 			}
 			c.evidence("collections", gc.cycles, "/s", "", name+" "+gc.count)
