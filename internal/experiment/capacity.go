@@ -37,6 +37,9 @@ func capacityOf(p search.Plan, found []search.Trial, per float64) record.Capacit
 		c.Credible90 = &record.Bounds{Confirmed: positive(a.Credible.Low * per), Refuted: positive(a.Credible.High * per)}
 		c.NoisyTarget = a.Credible.Noisy()
 	}
+	if f := a.Foreseen; f != nil {
+		c.Foreseen = &record.Foreseen{PerSecond: f.PerSecond * per, Percent: f.Percent, BusyPerSecond: f.Busy * per, Variability: f.C2, Against: f.Against}
+	}
 	c.PerMinute = record.Bounds{Confirmed: times60(c.PerSecond.Confirmed), Refuted: times60(c.PerSecond.Refuted)}
 	c.IntervalPercent = positive(100 * a.Width)
 	for _, t := range search.Levels(found) {

@@ -16,7 +16,7 @@ import (
 // search carries out what the plan decides, states the capacity, and hands the target over to the overload, or to the
 // recovery watch at once when it is wounded.
 func (x *experiment) search(ctx context.Context) error {
-	x.plan = search.Plan{Effort: x.Effort, Limits: x.limitExprs(), QuietMs: x.base.MedianMs, TimeoutS: x.longest().Seconds(), ArrivalC2: arrivalC2(x.Arrivals)}
+	x.plan = search.Plan{Effort: x.Effort, Limits: x.limitExprs(), QuietMs: x.base.MedianMs, TimeoutS: x.longest().Seconds(), ArrivalC2: arrivalC2(x.Arrivals), Latency: x.percentiles()}
 	quiet, late := x.testsAhead()
 	x.progress.atTheEnd(late)
 	for {
@@ -163,6 +163,22 @@ func (x *experiment) limitExprs() []string {
 	for _, l := range x.Limits {
 		if l.LoadLevel() {
 			out = append(out, l.Expr)
+		}
+	}
+	return out
+}
+
+// percentiles that the limits on load ask of response times, of whichever step: capacity is foreseen for journeys of one request only. Nil when
+// one of them asks for something else.
+func (x *experiment) percentiles() []search.Percentile {
+	var out []search.Percentile
+	for _, l := range x.Limits {
+		switch {
+		case !l.LoadLevel() || l.Unit != "ms":
+		case l.Op[0] != '<' || !(l.Quantile > 0 && l.Quantile < 100):
+			return nil
+		default:
+			out = append(out, search.Percentile{Quantile: l.Quantile / 100, LimitMs: l.Value})
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,5 +102,36 @@ func TestFailedJourneysAreBegun(t *testing.T) {
 	p := search.Plan{}
 	if got := p.Judge(nil, search.Action{Kind: search.Open, PerSecond: 10}, w).Verdict; got.Outcome != search.Fail {
 		t.Errorf("%+v, want a failure of the target", got)
+	}
+}
+
+// TestPercentiles: a search may foresee a capacity only from limits that ask for percentiles of all responses.
+func TestPercentiles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		limits []string
+		want   []search.Percentile
+	}{
+		{nil, nil},
+		{[]string{"errors<1%"}, nil},
+		{[]string{"p95<600ms", "errors<1%", "capacity>5/s"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}}},
+		{[]string{"p95<600ms", "p99.9<2s"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}, {Quantile: 0.999, LimitMs: 2000}}},
+		{[]string{"p95<600ms", "mean<100ms"}, nil},
+		{[]string{"register.p95<600ms"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}}},
+		{[]string{"p95>600ms"}, nil},
+	} {
+		x := &experiment{}
+		for _, expr := range c.limits {
+			l, err := scenarios.ParseLimit(expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.Limits = append(x.Limits, l)
+		}
+		if got := x.percentiles(); !slices.EqualFunc(got, c.want, func(a, b search.Percentile) bool {
+			return math.Abs(a.Quantile-b.Quantile) < 1e-9 && a.LimitMs == b.LimitMs
+		}) {
+			t.Errorf("%v: %v, want %v", c.limits, got, c.want)
+		}
 	}
 }

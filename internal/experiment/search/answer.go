@@ -22,8 +22,17 @@ type Answer struct {
 	Best           float64    // highest goodput of any level
 	Users          int        // the largest closed level within the limits; 0: none
 	Knee           float64    // N*; 0: unknown
+	Foreseen       *Foreseen  // nil: trials alone keep the promise, or no queue explains the target
 	GeneratorLimit string     // the load at which the generator was the limit
 	Method, Note   string     // for people
+}
+
+// Foreseen capacity: what a queue that completes Busy per second when it is never idle, at work of variance C2 (over the square of
+// its mean), holds according to theory.
+type Foreseen struct {
+	PerSecond, Percent float64 // ± at 95 %
+	Busy, C2           float64
+	Against            string // why the interval does not rest on it; "" when it does
 }
 
 // Answer of the trials so far.
@@ -57,11 +66,20 @@ func (v *view) interval(a *Answer) {
 		a.Upper = b.hi.load
 	}
 	least, most := v.prior(e)
-	post := Credible(v.trials, least, most, credibleShare, v.scatter())
-	a.Credible = &post
-	quoted := post
+	share := v.pace.share
 	if v.noise() > uneven {
-		quoted = Credible(v.trials, least, most, unevenShare, v.scatter())
+		share = max(share, unevenShare)
+	}
+	quoted := v.credible(least, most, share, nil)
+	alone := v.credible(least, most, credibleShare, nil)
+	a.Credible = &alone
+	f := v.foresight(a)
+	var theory Posterior
+	if f != nil {
+		theory = v.credible(least, most, foreseenShare, f)
+		if a.Foreseen.Against == "" && theory.Evidence < alone.Evidence {
+			a.Foreseen.Against = "the open loads are likelier without it"
+		}
 	}
 	n := 0.0
 	for _, t := range v.opens {
@@ -72,6 +90,12 @@ func (v *view) interval(a *Answer) {
 	a.Resolution = Resolution(v.noise(), n)
 	if b.lo != nil {
 		a.MeanMs, a.MeanHalfMs = v.latencyAt(b.lo.load)
+	}
+	if f != nil && a.Foreseen.Against == "" {
+		with := v.credible(least, most, credibleShare, f)
+		a.Credible = &with
+		a.Confirmed, a.Refuted, a.Width = theory.Low, theory.High, theory.High/theory.Low-1
+		return
 	}
 	eps := a.Resolution
 	switch {
@@ -89,6 +113,9 @@ func (v *view) interval(a *Answer) {
 	if a.Confirmed <= 0 || a.Refuted <= 0 {
 		return
 	}
+	if f != nil { // one of the two is wrong, and nobody knows which
+		a.Confirmed, a.Refuted = min(a.Confirmed, theory.Low), max(a.Refuted, theory.High)
+	}
 	if want := 1 + max(v.pace.width, eps); a.Refuted/a.Confirmed < want {
 		grow := math.Sqrt(want * a.Confirmed / a.Refuted)
 		a.Confirmed /= grow
@@ -103,8 +130,34 @@ const (
 	// scatter more than the model says. One exponential server, 500 quick searches: 94.8 % hold the truth with 90, 95.4 % with 93.
 	unevenShare = 0.93
 	uneven      = 0.5
-	beyond      = 1.5 // how far beyond the loads tried capacity may lie
+	// foreseenShare is asked where a foresight counts: nothing else widens that interval.
+	foreseenShare = 0.95
+	beyond        = 1.5 // how far beyond the loads tried capacity may lie
 )
+
+func (v *view) credible(least, most, share float64, f *foresight) Posterior {
+	return Credible(v.trials, least, most, share, v.scatter(), f)
+}
+
+// foresight of a target whose trials alone would not keep the promise; nil without one. Whether it counts is written down in the answer.
+func (v *view) foresight(a *Answer) *foresight {
+	if !v.wide() {
+		return nil
+	}
+	s, ok := v.station()
+	if !ok {
+		return nil
+	}
+	f := v.foresee(&s)
+	if f == nil {
+		return nil
+	}
+	a.Foreseen = &Foreseen{PerSecond: math.Exp(f.mean), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
+	if s.diminishes {
+		a.Foreseen.Against = "throughput fell with more users, or later"
+	}
+	return f
+}
 
 // latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever
 // the search promises for the load (measurement 3.2c).
@@ -216,8 +269,16 @@ func (v *view) note(a *Answer) string {
 			out = append(out, "no open load failed: capacity may be higher")
 		}
 	}
-	if len(v.opens) > 0 && a.Planned > a.Promised*1.001 {
+	switch f := a.Foreseen; {
+	case len(v.opens) == 0 || a.Planned <= a.Promised*1.001:
+	case f == nil:
 		out = append(out, fmt.Sprintf("the target is too slow or too uneven for ±%.3g %% in this effort's time: the search aimed at ±%.3g %%", 100*a.Promised, 100*a.Planned))
+	case f.Against != "":
+		out = append(out, fmt.Sprintf("too slow or too uneven for ±%.3g %% in this effort's time, the search aimed at ±%.3g %%; a queue of %.3g/s would hold %.3g/s ± %.2g %%, but %s",
+			100*a.Promised, 100*a.Planned, f.Busy, f.PerSecond, f.Percent, f.Against))
+	default:
+		out = append(out, fmt.Sprintf("trials alone would tell ±%.3g %%: the interval rests on theory too, by which a queue that completes %.3g/s when it is never idle holds %.3g/s ± %.2g %%",
+			100*a.Planned, f.Busy, f.PerSecond, f.Percent))
 	}
 	if a.Credible != nil && a.Credible.Noisy() {
 		out = append(out, "noisy target")

@@ -10,16 +10,23 @@ type planned struct {
 
 // planned makes trials as long as the width asks for, n = z²·c²/(f·w)² arrivals (measurement 3.2d), and where the time left does
 // not allow for that, the width as large as the trials then resolve.
-func (v *view) planned() planned {
+func (v *view) planned() planned { return v.planFor(v.left() - v.busyAgain().cost()) }
+
+// left of the budget when the closed levels so far are paid for, in seconds of load.
+func (v *view) left() float64 {
+	left := v.budget
+	for _, t := range v.levels {
+		left -= t.Action.Warm + t.Window.Seconds
+	}
+	return left
+}
+
+func (v *view) planFor(left float64) planned {
 	x := v.best()
 	if x <= 0 {
 		return planned{width: v.pace.width, short: v.pace.short, full: v.pace.full, confirm: v.pace.confirm}
 	}
 	c2 := v.noise()
-	left := v.budget
-	for _, t := range v.levels {
-		left -= t.Action.Warm + t.Window.Seconds
-	}
 	p := planned{width: v.pace.width}
 	for {
 		need := arrivalsFor(c2, v.finer*p.width) / x

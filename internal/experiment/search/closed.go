@@ -47,8 +47,11 @@ func (v *view) nextLevel() (users int, phase string) {
 	switch {
 	case !ten:
 		return comparisonUsers, PhaseLevel
-	case one != nil && ones == 1 && cold(one):
+	case one != nil && ones == 1 && (cold(one) || v.busySeconds() > 4*one.Window.Seconds):
 		return 1, PhaseLevel // again: the figure is compared, and limits of stability hang on it
+	}
+	if fewest, _ := v.busyLevels(); fewest > 0 && fewest != comparisonUsers && v.busySeconds() > 0 && v.measured(fewest) == 0 {
+		return fewest, PhaseLevel
 	}
 	return 0, ""
 }
@@ -135,15 +138,28 @@ func (v *view) level(users int, phase string) Action {
 			r = max(v.quietMs()/1000, r*float64(users)/float64(last.Action.Users))
 		}
 	}
-	want := v.pace.level
+	want, longest := v.pace.level, v.levelMax
 	if x > 0 {
 		want = v.completions / x
+	}
+	if phase == PhaseLevel {
+		long := v.busySeconds()
+		switch fewest, most := v.busyLevels(); users {
+		case 1:
+			long /= 2
+		case fewest, most:
+		default:
+			long = 0
+		}
+		if long > want {
+			want, longest = long, long
+		}
 	}
 	return Action{
 		Kind: Closed, Phase: phase, Users: users, Cooldown: v.cooldown(),
 		Warm: min(max(2*r, v.warm), v.levelMax),
 		// At least six generations of requests, or the mean is that of one burst.
-		Measured: min(max(min(max(want, v.pace.level), v.levelMax), 6*r), 3*v.levelMax),
+		Measured: min(max(min(max(want, v.pace.level), longest), 6*r), 3*longest),
 	}
 }
 

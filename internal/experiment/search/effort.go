@@ -22,6 +22,7 @@ type pace struct {
 	confirm         float64
 	cooldown        float64 // least pause between trials
 	budget          float64 // of load, overload left out
+	share           float64 // of the posterior's mass in the quoted interval
 }
 
 // Quick takes 2 minutes of load, overload included, on a target of 9/s; standard within 12 and thorough within 40.
@@ -29,15 +30,15 @@ type pace struct {
 var paces = map[Effort]pace{
 	Quick: {
 		width: 0.10, finer: 0.8, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
-		cooldown: 0.5, budget: 97,
+		cooldown: 0.5, budget: 97, share: 0.92,
 	},
 	Standard: {
 		width: 0.05, finer: 0.7, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 120,
-		cooldown: 2, budget: 590,
+		cooldown: 2, budget: 590, share: 0.90,
 	},
 	Thorough: {
 		width: 0.025, finer: 0.6, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,
-		cooldown: 2, budget: 2110,
+		cooldown: 2, budget: 2110, share: 0.90,
 	},
 }
 

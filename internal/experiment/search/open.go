@@ -169,7 +169,9 @@ func (v *view) nextOpen() Action {
 	next := v.open(PhaseClassify, b.from)
 	w := v.planned().width
 	switch {
-	case failed > 0: // lowered by one width: confirmed or not, without another round
+	case failed == 1: // lowered by one width: confirmed or not, without another round
+		next = v.open(PhaseConfirm, max(b.from, b.to/(1+w)))
+	case failed > 1: // to what has held before
 		next = v.open(PhaseConfirm, b.from)
 	case b.tie != nil:
 		next = v.open(PhaseClassify, b.tie.load)
@@ -184,6 +186,12 @@ func (v *view) nextOpen() Action {
 		next = v.open(PhaseConfirm, b.from)
 	}
 	confirm := v.open(PhaseConfirm, b.from)
+	if again := v.busyAgain(); again.Kind != 0 && v.spent+again.cost()+confirm.cost() <= overrun*v.budget {
+		last := b.lo != nil && v.spent+next.cost()+again.cost()+confirm.cost() > v.budget
+		if next.Phase == PhaseConfirm || last {
+			return again
+		}
+	}
 	if next.Phase != PhaseConfirm && v.spent+next.cost()+confirm.cost() > v.budget {
 		next = confirm
 		next.Why = "the time is nearly over"

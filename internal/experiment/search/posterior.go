@@ -7,6 +7,7 @@ type Posterior struct {
 	Low, High float64 // the credible interval's ends, per second
 	Spread    float64 // the most likely s: how far verdicts scatter beyond what the trials' own resolution explains
 	Against   float64 // how many times likelier it is than the smallest s
+	Evidence  float64 // likelihood of the trials over what was thought of C before, so that two ways to think can be compared
 }
 
 // Noisy says that loads passed and failed in no clear order: the target itself varies.
@@ -30,14 +31,14 @@ const (
 // every interval lies too high.
 var passBiases = []float64{0, 0.5, 0.75, 1}
 
-// Credible computes it on a grid of ln C, flat over [least, most], of s and of b:
+// Credible computes it on a grid of ln C, flat over [least, most] or as foreseen, of s and of b:
 //
 //	P(pass | x) = 0.02 + 0.96·Φ((ln C + b·ε − ln x) / sqrt(s² + (ε/z)²))
 //
 // times the weight of s (nil: all alike), multiplied over all valid trials, the mass share of it between equal tails. Source: measurement 3.5. A trial's own
 // resolution ε adds to s: simulated queues of c = 1 show verdicts that scatter over 20 % in a trial of 60 arrivals, which
 // no s of the design's grid explains, and which calling the target noisy would blame on it.
-func Credible(trials []Trial, least, most, share float64, weights []float64) Posterior {
+func Credible(trials []Trial, least, most, share float64, weights []float64, foreseen *foresight) Posterior {
 	if least <= 0 || most <= least {
 		return Posterior{Low: least, High: most}
 	}
@@ -53,8 +54,12 @@ func Credible(trials []Trial, least, most, share float64, weights []float64) Pos
 		}
 		for i := range mass {
 			lnC := math.Log(least) + float64(i)*gridStep
+			density := weight / math.Log(most/least)
+			if foreseen != nil {
+				density = weight * foreseen.density(lnC)
+			}
 			for _, bias := range passBiases {
-				like := weight
+				like := density
 				for j := range trials {
 					t := &trials[j]
 					if t.Action.Kind != Open || t.Verdict.Outcome == Invalid || t.Action.Phase == PhaseOverload {
@@ -80,6 +85,7 @@ func Credible(trials []Trial, least, most, share float64, weights []float64) Pos
 		}
 	}
 	p.Against = top / least1
+	p.Evidence = total * gridStep
 	tail := (1 - share) / 2
 	p.Low, p.High = least, most
 	below := 0.0

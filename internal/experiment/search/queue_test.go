@@ -106,6 +106,9 @@ func (q *queue) service(t float64) float64 {
 	return s * (1 + q.inflate*float64(max(0, len(q.inside)+1-q.servers)))
 }
 
+// truthArrivals are so many that chance moves a truth by less than half a percent, at c = 1 too.
+const truthArrivals = 400000
+
 type passage struct {
 	arrived, left float64
 	ok            bool
@@ -234,7 +237,7 @@ func truth(q queue, limits []limit) float64 {
 	if len(limits) == 0 { // rule 2' without a limit
 		one := steady
 		one.start(1)
-		w := one.hold(Action{Kind: Closed, Users: 1, Measured: 3000 * steady.mean}, nil)
+		w := one.hold(Action{Kind: Closed, Users: 1, Measured: truthArrivals / 13 * steady.mean}, nil)
 		limits = []limit{{p95Ms: stableFactor * w.P95Ms}, {errors: errorLimit}}
 	}
 	holds := func(x float64) bool {
@@ -252,7 +255,7 @@ func truth(q queue, limits []limit) float64 {
 		}
 		c := steady
 		c.start(2)
-		w := c.hold(Action{Kind: Open, PerSecond: x, Warm: 200 / x, Measured: 40000 / x}, limits)
+		w := c.hold(Action{Kind: Open, PerSecond: x, Warm: 200 / x, Measured: truthArrivals / x}, limits)
 		return len(w.Broken) == 0 && w.Completed > 0.995*w.Offered
 	}
 	lo, hi := 0.0, 1.3*float64(q.servers)/q.mean

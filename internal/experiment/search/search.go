@@ -19,9 +19,14 @@ type Plan struct {
 	QuietMs float64
 	// ArrivalC2 is c_a² of how open loads arrive: 0 slotted and constant, 1 Poisson.
 	ArrivalC2 float64
+	// Latency is what the limits on load ask of response times; nil when they ask for nothing, or for something that is no percentile of all of them.
+	Latency []Percentile
 	// TimeoutS is the longest time a request is waited for; 0 when unknown.
 	TimeoutS float64
 }
+
+// Percentile of response times with its limit.
+type Percentile struct{ Quantile, LimitMs float64 } // quantile in (0, 1)
 
 // Kind of an Action.
 type Kind int

@@ -28,6 +28,11 @@ func seek(p Plan, q queue, limits []limit, seed uint64) found {
 	var f found
 	var middle queue // of the last trial, which confirms
 	p.QuietMs = 1000 * q.mean
+	for _, l := range limits {
+		if l.p95Ms > 0 {
+			p.Latency = append(p.Latency, Percentile{Quantile: 0.95, LimitMs: l.p95Ms})
+		}
+	}
 	for {
 		if seed%10 == 0 {
 			f.guesses = append(f.guesses, guess{p.Remaining(f.trials), f.took})
@@ -72,6 +77,8 @@ type simulation struct {
 	plan   []string // limit expressions, for the plan
 	n      int
 	truth  func() float64
+	falls  map[Effort]float64 // percent of intervals that cover at least, where it is fewer than 95: docs/search.md says why
+	wider  bool               // half of the intervals are wider than promised, likewise
 }
 
 func simulations() []simulation {
@@ -84,22 +91,32 @@ func simulations() []simulation {
 		{name: "4 servers, c=0.3", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3}},
 		{name: "1 server, c=0.6", queue: queue{servers: 1, mean: 0.05, shape: "lognormal", cv: 0.6}},
 		{name: "1 server, exponential", queue: queue{servers: 1, mean: 0.05, shape: "exponential"}},
+		{name: "1 server, log-normal c=1", queue: queue{servers: 1, mean: 0.05, shape: "lognormal", cv: 1}, falls: map[Effort]float64{Quick: 85}, wider: true},
 		{name: "4 servers, exponential", queue: queue{servers: 4, mean: 0.1, shape: "exponential"}},
 		{name: "c=0.3, p95 limit", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3}, limits: p95(600), plan: slo},
 		{name: "4 servers, exponential, p95 limit", queue: queue{servers: 4, mean: 0.1, shape: "exponential"}, limits: p95(600), plan: slo},
 		{name: "slow start", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, slow: 1, slowFor: 40}},
 		{name: "noisy neighbour, 3 %", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, epoch: 0.03}},
 		{name: "drift, 6 %/10 min", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, drift: 1e-4}},
-		{name: "leak, 2 %/1000 requests", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, leak: 2e-5}},
+		{name: "leak, 2 %/1000 requests", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, leak: 2e-5}, wider: true},
 		{name: "retrograde", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3, inflate: 0.02}},
 		{name: "503 beyond 12 inside", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3, room: 12}},
 		{name: "503 beyond 8/s", queue: queue{servers: 4, mean: 0.2, shape: "lognormal", cv: 0.3, tokens: 8}},
+		{
+			name: "exponential, drift, 6 %/10 min", queue: queue{servers: 4, mean: 0.1, shape: "exponential", drift: 1e-4},
+			falls: map[Effort]float64{Standard: 68},
+		},
+		{
+			name: "exponential, retrograde", queue: queue{servers: 4, mean: 0.1, shape: "exponential", inflate: 0.02}, wider: true,
+			falls: map[Effort]float64{Quick: 74},
+		},
 	}
 	return base
 }
 
 // tally of many searches.
 type tally struct {
+	foreseen                                      int // whose foresight counted
 	n, covered, over, unknown, unconfirmed, noisy int
 	widths, promises, loads, guesses              []float64
 	truth                                         float64
@@ -121,6 +138,9 @@ func (s simulation) run() tally {
 			if a.Confirmed <= c*1.002 && a.Refuted >= c*0.998 {
 				t.covered++
 			}
+		}
+		if a.Foreseen != nil && a.Foreseen.Against == "" {
+			t.foreseen++
 		}
 		if a.Confirmed > 1.05*c {
 			t.over++
@@ -167,13 +187,13 @@ func TestSearchFindsTheTruth(t *testing.T) {
 	}
 	wg.Wait()
 
-	text := fmt.Sprintf("\n%-34s %-8s %4s %6s | %6s %5s %5s | %6s %6s %6s | %6s %6s | %6s %6s %6s\n", "target", "effort", "n", "truth",
-		"covers", ">1.05", "none", "width", "p90", "±went", "load s", "most", "unconf", "noisy", "left ±")
+	text := fmt.Sprintf("\n%-34s %-8s %4s %6s | %6s %5s %5s | %6s %6s %6s %6s | %6s %6s | %6s %6s %6s\n", "target", "effort", "n", "truth",
+		"covers", ">1.05", "none", "width", "p90", "±went", "theory", "load s", "most", "unconf", "noisy", "left ±")
 	for i, r := range results {
 		c := cases[i]
-		text += fmt.Sprintf("%-34s %-8s %4d %6.2f | %5.1f%% %4.1f%% %4.1f%% | %5.1f%% %5.1f%% %5.1f%% | %6.0f %6.0f | %5.1f%% %5.1f%% %5.0f%%\n", c.name, c.effort, r.n, r.truth,
+		text += fmt.Sprintf("%-34s %-8s %4d %6.2f | %5.1f%% %4.1f%% %4.1f%% | %5.1f%% %5.1f%% %5.1f%% %5.0f%% | %6.0f %6.0f | %5.1f%% %5.1f%% %5.0f%%\n", c.name, c.effort, r.n, r.truth,
 			r.percent(r.covered), r.percent(r.over), r.percent(r.unknown), 100*quantileOf(r.widths, 0.5), 100*quantileOf(r.widths, 0.9),
-			100*quantileOf(r.promises, 0.5), quantileOf(r.loads, 0.5), quantileOf(r.loads, 1), r.percent(r.unconfirmed), r.percent(r.noisy), 100*quantileOf(r.guesses, 0.5))
+			100*quantileOf(r.promises, 0.5), r.percent(r.foreseen), quantileOf(r.loads, 0.5), quantileOf(r.loads, 1), r.percent(r.unconfirmed), r.percent(r.noisy), 100*quantileOf(r.guesses, 0.5))
 		c.judge(t, r)
 	}
 	t.Log(text)
@@ -183,8 +203,11 @@ func TestSearchFindsTheTruth(t *testing.T) {
 func (s simulation) judge(t *testing.T, r tally) {
 	t.Helper()
 	covers, over := 95.0, 1.0
+	if known := s.falls[s.effort]; known > 0 {
+		covers, over = known, 5
+	}
 	if r.n < 100 {
-		covers, over = 84, 5
+		covers, over = min(covers, 84), 5
 	}
 	name := s.name + ", " + string(s.effort)
 	if got := r.percent(r.covered); got < covers {
@@ -193,10 +216,10 @@ func (s simulation) judge(t *testing.T, r tally) {
 	if got := r.percent(r.over); got > over {
 		t.Errorf("%s: %.1f %% confirm more than 1.05 × the truth, want at most %v %%", name, got, over)
 	}
-	// ±p of the middle is 2p/(1−p) of the lower end. A tenth more is the grid of the bisection.
-	p := quantileOf(r.promises, 0.5)
-	if got := quantileOf(r.widths, 0.5); r.n >= 100 && s.queue.leak == 0 && got > 1.1*2*p/(1-p) { // a leaking target moves further than that meanwhile
-		t.Errorf("%s: half of the intervals are wider than %.1f %%, with ±%.1f %% gone for", name, 100*got, 100*p)
+	// ±p of the middle is 2p/(1−p) of the lower end.
+	p := paces[s.effort].width
+	if got := quantileOf(r.widths, 0.5); r.n >= 100 && !s.wider && got > 2*p/(1-p) {
+		t.Errorf("%s: half of the intervals are wider than %.1f %%, with ±%.1f %% promised", name, 100*got, 100*p)
 	}
 	if got, most := quantileOf(r.loads, 1), paces[s.effort].budget*overrun; got > most+1 {
 		t.Errorf("%s: %.0f s of load, of %.0f", name, got, most)
@@ -220,11 +243,10 @@ func casesOf(short bool) []simulation {
 			if short {
 				s.n = 20
 			}
-			if e == Thorough { // a few suffice: it is the standard search with longer trials
-				if short || i != 2 && i != 7 {
+			if e == Thorough { // two suffice: it is the standard search with longer trials
+				if short || s.name != "1 server, c=0.3" && s.name != "c=0.3, p95 limit" {
 					continue
 				}
-				s.n = 100
 			}
 			cases = append(cases, s)
 		}

@@ -88,7 +88,7 @@ func (p Plan) Judge(before []Trial, a Action, w Window) Trial {
 	reasons, backlog := v.failures(a, &w)
 	if len(reasons) > 0 {
 		t.Verdict.Outcome, t.Verdict.Reasons = Fail, reasons
-		if !backlog && max(w.Excess, w.P95Ms/max(v.allowedMs(&w), 1e-9)) < plainExcess {
+		if !backlog && w.errorRatio() < plainExcess*errorLimit && max(w.Excess, w.P95Ms/max(v.allowedMs(&w), 1e-9)) < plainExcess {
 			t.Verdict.Resolution = min(1, latencyBlur*t.Verdict.Resolution)
 		}
 	}

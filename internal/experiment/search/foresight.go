@@ -1,0 +1,121 @@
+package search
+
+import "math"
+
+// Where an effort's time does not allow for trials as long as its promise asks for (an uneven target), capacity is also foreseen: two
+// closed levels that keep the target busy are measured for longer, one before the open loads and one behind them, and say
+// what a queue with that throughput would hold. The open loads then decide whether that foresight counts.
+
+// foresight of a capacity C: ln C is normal.
+type foresight struct{ mean, sd float64 }
+
+const (
+	// Errors of 1 − ρ, as a share of it, of which half is the unknown skewness at c = 1, and which grow as the station empties: the
+	// formulas are for heavy traffic. Fitted to simulated queues of one to twenty servers.
+	shapeError, shapeMore = 0.1, 0.4
+	// restError of C: what is left when X and the shape are known, likewise.
+	restError = 0.005
+	// vague: a foresight of so large a standard deviation is none.
+	vague = 0.25
+	// stretched: how many times the fewest busy users the second busy level may have. Further apart they would show a fall better, and
+	// take longer to say the same.
+	stretched = 4
+	// finerBusy: both busy levels together tell throughput to this part of the promise, where busyShare of the time that is left allows
+	// for it, and openShare of the budget stays for open loads.
+	finerBusy, busyShare, openShare = 0.7, 0.5, 0.28
+)
+
+// density of ln C.
+func (f *foresight) density(lnC float64) float64 {
+	z := (lnC - f.mean) / f.sd
+	return math.Exp(-z*z/2) / (f.sd * math.Sqrt(2*math.Pi))
+}
+
+// foresee the capacity from a station; nil when what the limits are on cannot be foreseen, or not well.
+func (v *view) foresee(s *station) *foresight {
+	limits, blur := v.Latency, 0.0
+	if len(v.Limits) == 0 { // rule 2'
+		limits, blur = []Percentile{{Quantile: 0.95, LimitMs: 1000 * stableFactor * s.p95S}}, s.p95Var
+	}
+	if len(limits) == 0 {
+		return nil
+	}
+	rho := 1.0
+	for _, l := range limits {
+		rho = min(rho, s.holds(l.Quantile, l.LimitMs/1000, v.ArrivalC2))
+	}
+	// ln C = ln X + ln ρ, and 1 − ρ is proportional to c² and, nearly, to 1/limit.
+	idle := (1 - rho) / rho * math.Sqrt(math.Pow(shapeError+shapeMore*(1-rho), 2)+s.c2SD*s.c2SD+blur)
+	f := foresight{mean: math.Log(rho * s.perSecond), sd: math.Sqrt(s.c2/s.answers + idle*idle + restError*restError)}
+	if !(f.sd < vague) {
+		return nil
+	}
+	return &f
+}
+
+// wide says that open loads alone cannot keep the promise of the effort.
+func (v *view) wide() bool { return v.best() > 0 && v.planFor(v.left()).width > 1.001*v.pace.width }
+
+// busyLevels are the fewest users that keep the target busy and were not too many for it, and the most within reason; 0 without any, and
+// where the target turned requests away.
+func (v *view) busyLevels() (fewest, most int) {
+	if _, why := v.nextDoubling(); why != rampFlat && why != rampLimit {
+		return 0, 0
+	}
+	if v.busy(comparisonUsers) { // it is measured anyway
+		fewest = comparisonUsers
+	}
+	for _, t := range v.levels {
+		n := t.Action.Users
+		if t.Window.errorRatio() >= errorLimit {
+			return 0, 0
+		}
+		if t.Verdict.Outcome == Pass && v.busy(n) && (fewest == 0 || n < fewest && fewest != comparisonUsers) {
+			fewest = n
+		}
+	}
+	most = fewest
+	for _, t := range v.levels {
+		if n := t.Action.Users; t.Verdict.Outcome == Pass && v.busy(n) && n <= stretched*fewest {
+			most = max(most, n)
+		}
+	}
+	return fewest, most
+}
+
+// busySeconds is for how long a busy level is measured; 0: it is not.
+func (v *view) busySeconds() float64 {
+	if !v.wide() {
+		return 0
+	}
+	left := v.left()
+	long := min(arrivalsFor(v.variability(), finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget) / 2
+	if long < v.pace.level {
+		return 0
+	}
+	return long
+}
+
+// busyAgain is the second busy level, the last load before the confirmation: a target that changes meanwhile shows between the two.
+// Kind 0 without one.
+func (v *view) busyAgain() Action {
+	fewest, most := v.busyLevels()
+	wanted := 1
+	if fewest == most {
+		wanted = 2
+	}
+	if fewest == 0 || v.busySeconds() == 0 || v.measured(fewest) == 0 || v.measured(most) >= wanted {
+		return Action{}
+	}
+	return v.level(most, PhaseLevel)
+}
+
+// measured is how often a level of so many users was measured beside the ramp.
+func (v *view) measured(users int) (n int) {
+	for _, t := range v.levels {
+		if t.Action.Users == users && t.Action.Phase == PhaseLevel {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,155 @@
+package search
+
+import "math"
+
+// station is what the loads that keep a target busy show it to be: one queue, first come first served, of which X, what it completes while
+// it is never idle, is known in seconds (measurement 3.2a) although the queue in front of it needs minutes to show what it holds (3.2c).
+type station struct {
+	perSecond  float64 // X
+	answers    float64 // that X was seen in
+	servers    float64 // m, as far as they differ in number: X·R(1)
+	c2, c2SD   float64 // variance of its work over the square of its mean, and the standard deviation of that as a share of it
+	meanS      float64 // R(1), response time of a single user, s
+	p95S       float64 // of it, the 95th percentile
+	p95Var     float64 // variance of that as a share of its square
+	diminishes bool    // it completes less with more users, or later
+}
+
+const (
+	// busy: so many times the knee's users never leave the target idle. Less than 2, because the knee is measured too.
+	busy = 1.8
+	// Standard deviations by which throughput may fall with more users, among the levels that are measured for it and among all: a steady target
+	// falls further once in six, and once in fifteen. Among all it falls by chance too: a level that brought little is what ends a ramp.
+	fallen, plainlyFallen = 1.0, 1.8
+	// onesVar ÷ n is the relative variance of Var/Mean² over n answers of a single user: 8 for exponential work, 40 for log-normal of c = 1.
+	onesVar = 20
+	// cautious: c² is taken so many of its standard deviations above what was seen. Where chance made the work look even, it also
+	// made the target look fast.
+	cautious = 0.5
+	// oneRequest: X(1)·R(1) of a journey that is one request without a pause is 1; further away the response times are of other things.
+	oneRequest = 0.25
+)
+
+// station of the trials. ok is false when there is none: without a busy level, with answers that turn requests away (what it
+// completes is not what limits it), and with journeys of several requests, whose response times are of one.
+func (v *view) station() (s station, ok bool) {
+	one := v.one()
+	if one == nil || one.Window.OK == 0 || !(one.Window.P95Ms > 0) || math.Abs(one.Window.Goodput()*one.Window.MeanMs/1000-1) > oneRequest {
+		return s, false
+	}
+	var seconds, variance, counted, free float64
+	see := func(w *Window) {
+		s.answers += w.OK
+		seconds += w.Seconds
+		y := w.counts()
+		m := Mean(y)
+		for _, x := range y {
+			variance += (x - m) * (x - m)
+		}
+		counted += m * max(0, float64(len(y)-1))
+		free += max(0, float64(len(y)-1))
+	}
+	var measured, all regression
+	for _, t := range v.levels {
+		w := &t.Window
+		switch {
+		case w.errorRatio() >= errorLimit:
+			return s, false
+		case !v.busy(t.Action.Users) || w.OK == 0:
+			continue
+		}
+		see(w)
+		x, y := math.Log(float64(t.Action.Users)), math.Log(w.Goodput())
+		all.add(x, y, w.OK)
+		if t.Action.Phase == PhaseLevel {
+			measured.add(x, y, w.OK)
+		}
+	}
+	top := s.answers / max(seconds, 1e-9)
+	for _, t := range v.opens {
+		switch {
+		case t.Window.errorRatio() >= errorLimit:
+			return s, false
+		case t.Action.PerSecond > top*(1+t.Verdict.Resolution): // it cannot have held by chance: the target was never idle
+			see(&t.Window)
+		}
+	}
+	if top <= 0 || counted <= 0 {
+		return s, false
+	}
+	s.perSecond = s.answers / seconds
+	s.meanS, s.p95S = one.Window.MeanMs/1000, one.Window.P95Ms/1000
+	s.servers = max(1, s.perSecond*s.meanS)
+	// c² from two sides, by how well each is known: Var/Mean² of a single user, and the index of dispersion of what is completed in a second
+	// while the target is busy, of relative variance 2 ÷ (seconds − 1).
+	a, b := math.Pow(one.Window.SDMs/one.Window.MeanMs, 2), variance/counted
+	wa, wb := one.Window.OK/onesVar, free/2
+	s.c2, s.c2SD = max(leastVariability, (a*wa+b*wb)/(wa+wb)), 1/math.Sqrt(wa+wb)
+	s.c2 *= 1 + cautious*s.c2SD
+	// A quantile q of n answers has the variance q(1−q)/(n·f²), f the density there: 19/n·(S/p95)² of the square of p95 for an exponential tail.
+	s.p95Var = s.c2 * 19 / one.Window.OK * math.Pow(s.meanS/s.p95S, 2)
+	s.diminishes = measured.falls(fallen*math.Sqrt(s.c2)) || all.falls(plainlyFallen*math.Sqrt(s.c2))
+	return s, true
+}
+
+// busy says whether so many users keep the target busy all the time.
+func (v *view) busy(users int) bool {
+	n, ok := Knee(v.trials)
+	return ok && float64(users) >= busy*n
+}
+
+// regression of y on x, each point with its weight.
+type regression struct{ w, x, y, xx, xy float64 }
+
+func (r *regression) add(x, y, w float64) {
+	r.w, r.x, r.y, r.xx, r.xy = r.w+w, r.x+w*x, r.y+w*y, r.xx+w*x*x, r.xy+w*x*y
+}
+
+// falls says whether y falls by more than the slope's standard deviation times sd, that of a point of weight 1. One x has no slope.
+func (r *regression) falls(sd float64) bool {
+	spread := r.xx - r.x*r.x/r.w
+	return spread > 1e-9*r.xx && (r.xy-r.x*r.y/r.w)/spread < -sd/math.Sqrt(spread)
+}
+
+// slower is the share of answers that take longer than t seconds when open loads use the share rho of the station, and arrive with c_a² = ca2.
+//
+// R = W + S; S is log-normal, of mean R(1) and c²; P(W > t) = π·exp(−θ·t), in heavy traffic with
+//
+//	θ₀ = 2·(1/ρ − 1)/(c_a² + c²)    θ = X·θ₀/(1 + θ₀·c·γ/4)    π = ρ^(√(2(m+1)) − 1)
+//
+// θ₀ is Kingman's decay per mean service time; the denominator is the next term of E[exp(θS)]·E[exp(−θA)] = 1 for work of skewness γ, which is
+// right for an exponential server with even arrivals (γ = 2); π makes the mean wait Sakasegawa's. The skewness nobody measures: gamma's
+// is 2c, the log-normal's 3c + c³; it is taken 0.7 of the way. Sources: Kingman 1962; Sakasegawa 1977.
+func (s *station) slower(t, rho, ca2 float64) float64 {
+	c := math.Sqrt(s.c2)
+	skew := 2*c + 0.7*(c+c*c*c)
+	theta := 2 * (1/rho - 1) / (ca2 + s.c2)
+	theta *= s.perSecond / (1 + theta*c*skew/4)
+	waits := math.Pow(rho, math.Sqrt(2*(s.servers+1))-1)
+	sigma := math.Sqrt(math.Log1p(s.c2))
+	mu := math.Log(s.meanS) - sigma*sigma/2
+	sum := 0.0
+	const points = 32 // of S, equally likely
+	for i := range points {
+		z := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/points-1)
+		if x := math.Exp(mu + sigma*z); x < t {
+			sum += waits * math.Exp(-theta*(t-x))
+		} else {
+			sum++
+		}
+	}
+	return sum / points
+}
+
+// holds is the largest share of the station that open loads may use so that the quantile q of response times stays within limit seconds.
+func (s *station) holds(q, limit, ca2 float64) float64 {
+	lo, hi := 0.01, 0.9999
+	for range 30 {
+		if rho := (lo + hi) / 2; s.slower(limit, rho, ca2) <= 1-q {
+			lo = rho
+		} else {
+			hi = rho
+		}
+	}
+	return lo
+}
