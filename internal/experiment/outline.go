@@ -194,6 +194,9 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 			Seconds: a.Measured, Offered: max(n, a.PerSecond*a.Measured), Completed: n, OK: n, MeanMs: mean, P50Ms: mean, P95Ms: mean,
 		}})
 	}
+	if most := slices.MaxFunc(x.found, func(a, b search.Trial) int { return a.Action.Users - b.Action.Users }); math.IsInf(k.knee, 1) {
+		k.closed(search.PhaseLevel, "if uneven", most.Action.Users, effort.Busy())
+	}
 	k.Carried = search.Best(x.found)
 	k.tests(s, search.Best(x.found), skipped)
 	if !slices.Contains(skipped, record.TestTiers) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/captest/captest/internal/drive"
+	"github.com/captest/captest/internal/experiment/search"
 	"github.com/captest/captest/internal/record"
 	"github.com/captest/captest/scenarios"
 	"github.com/captest/captest/targets"
@@ -107,7 +108,7 @@ func TestARunStaysWithinItsOutline(t *testing.T) {
 	for _, x := range res.Trials {
 		bounded := false
 		for _, o := range out.Stages {
-			bounded = bounded || o.Phase == x.Phase && (x.Load.Users > 0 && x.Load.Users == o.Load.Users || x.Phase == "overload" || x.Phase == "abort" || x.Load.RatePerSecond > 0 && x.Load.RatePerSecond <= o.Load.RatePerSecond) && x.N <= o.Requests
+			bounded = bounded || o.Phase == x.Phase && (x.Load.Users > 0 && x.Load.Users == o.Load.Users || x.Phase == search.PhaseLevel && x.Load.Users <= o.Load.Users || x.Phase == "overload" || x.Phase == "abort" || x.Load.RatePerSecond > 0 && x.Load.RatePerSecond <= o.Load.RatePerSecond) && x.N <= o.Requests
 		}
 		if !bounded {
 			t.Errorf("trial %s %+v of %d requests is in no stage of the outline", x.Phase, x.Load, x.N)

@@ -25,6 +25,12 @@ const (
 	finerBusy, busyShare, openShare = 0.7, 0.5, 0.28
 )
 
+// Busy is for how many seconds of load at most both busy levels are measured, warm-up included.
+func (e Effort) Busy() float64 {
+	p := Plan{Effort: e}.pace()
+	return busyShare*p.budget + 2*p.levelMax
+}
+
 // density of ln C.
 func (f *foresight) density(lnC float64) float64 {
 	z := (lnC - f.mean) / f.sd
