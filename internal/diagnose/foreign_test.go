@@ -56,6 +56,10 @@ func TestForeignServices(t *testing.T) {
 		"a collector that uses idle cores": {busy.with(services{"api": {
 			"go_cpu_classes_gc_total_cpu_seconds_total": counter(0, .02, .13, .13, 0), "go_gc_duration_seconds_count": counter(0, 2, 6, 6, 0), "process_cpu_seconds_total": counter(0, .1, .4, .4, 0),
 		}}), nil, "memory-pressure", false},
+		"a collector whose program wants its cores": {busy.with(services{"api": {
+			"go_cpu_classes_gc_total_cpu_seconds_total": counter(0, .02, .49, .49, 0), "go_gc_duration_seconds_count": counter(0, 2, 12, 12, 0), "process_cpu_seconds_total": counter(0, .4, 1.89, 1.89, 0),
+			"go_sched_gomaxprocs_threads": level(2, 2, 2, 2, 2),
+		}}), nil, "memory-pressure", true},
 		"a collector that runs beside the program": {busy.with(services{"api": {
 			`gc.pause_sum{gc="ZGC Minor Cycles"}`: counter(0, .1, .4, .4, 0), `gc.pauses{gc="ZGC Minor Cycles"}`: counter(0, 1, 4, 4, 0),
 			`gc.pause_sum{gc="ZGC Minor Pauses"}`: counter(0, 0, .01, .01, 0), `gc.pauses{gc="ZGC Minor Pauses"}`: counter(0, 3, 12, 12, 0), "process_cpu_seconds_total": counter(0, .5, 1.5, 1.5, 0),
