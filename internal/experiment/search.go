@@ -168,14 +168,13 @@ func (x *experiment) limitExprs() []string {
 	return out
 }
 
-// percentiles that the limits on load ask of response times, of whichever step: capacity is foreseen for journeys of one request only. Nil when
-// one of them asks for something else.
+// percentiles that the limits on load ask of response times; nil when one of them asks for something else, or for one step of several.
 func (x *experiment) percentiles() []search.Percentile {
 	var out []search.Percentile
 	for _, l := range x.Limits {
 		switch {
 		case !l.LoadLevel() || l.Unit != "ms":
-		case l.Op[0] != '<' || !(l.Quantile > 0 && l.Quantile < 100):
+		case l.Step != "" && len(x.Scenario.Steps) > 1, l.Op[0] != '<', !(l.Quantile > 0 && l.Quantile < 100):
 			return nil
 		default:
 			out = append(out, search.Percentile{Quantile: l.Quantile / 100, LimitMs: l.Value})

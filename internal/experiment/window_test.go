@@ -109,18 +109,20 @@ func TestFailedJourneysAreBegun(t *testing.T) {
 func TestPercentiles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
+		steps  int
 		limits []string
 		want   []search.Percentile
 	}{
-		{nil, nil},
-		{[]string{"errors<1%"}, nil},
-		{[]string{"p95<600ms", "errors<1%", "capacity>5/s"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}}},
-		{[]string{"p95<600ms", "p99.9<2s"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}, {Quantile: 0.999, LimitMs: 2000}}},
-		{[]string{"p95<600ms", "mean<100ms"}, nil},
-		{[]string{"register.p95<600ms"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}}},
-		{[]string{"p95>600ms"}, nil},
+		{1, nil, nil},
+		{1, []string{"errors<1%"}, nil},
+		{1, []string{"p95<600ms", "errors<1%", "capacity>5/s"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}}},
+		{1, []string{"p95<600ms", "p99.9<2s"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}, {Quantile: 0.999, LimitMs: 2000}}},
+		{1, []string{"p95<600ms", "mean<100ms"}, nil},
+		{1, []string{"register.p95<600ms"}, []search.Percentile{{Quantile: 0.95, LimitMs: 600}}},
+		{1, []string{"p95>600ms"}, nil},
+		{2, []string{"register.p95<600ms"}, nil},
 	} {
-		x := &experiment{}
+		x := &experiment{Config: Config{Scenario: &scenarios.Scenario{Steps: make([]scenarios.Step, c.steps)}}}
 		for _, expr := range c.limits {
 			l, err := scenarios.ParseLimit(expr)
 			if err != nil {

@@ -1,6 +1,7 @@
 package record
 
-// Capacity is the answer. Confirmed: the largest throughput seen to hold every limit; Refuted: the smallest load that broke one.
+// Capacity is the answer. PerSecond: a rate that the target holds, and one that it does not, by what was tried, how well trials tell loads apart, and
+// where Foreseen counts by theory.
 type Capacity struct {
 	SLO             []string    `json:"slo"`
 	PerSecond       Bounds      `json:"per_second"`
@@ -18,7 +19,7 @@ type Capacity struct {
 	Tried             *Bounds   `json:"tried,omitempty"`            // the open loads that held and did not hold, as they were offered
 	Confirmation      bool      `json:"confirmation"`               // the lower one held a longer trial
 	PromisedPercent   *float64  `json:"promised_percent,omitempty"` // ± of the effort
-	PlannedPercent    *float64  `json:"planned_percent,omitempty"`  // ± the search went for: above promised when time did not allow for it
+	PlannedPercent    *float64  `json:"planned_percent,omitempty"`  // ± open loads alone would tell in the time they had
 	ResolutionPercent *float64  `json:"resolution_percent"`         // of all trials at the lower load together, at 95 %
 	Foreseen          *Foreseen `json:"foreseen,omitempty"`         // where trials alone are too coarse: what theory says
 	MeanMs            *float64  `json:"mean_ms,omitempty"`          // response time at the lower load, from the longest trial there

@@ -3,6 +3,7 @@ package search
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,7 @@ import (
 type Answer struct {
 	Lower, Upper   float64    // the loads that held and did not hold, as tried
 	Confirmed      float64    // the interval to quote: no higher than Lower/(1+ε) and the credible interval's end …
-	Refuted        float64    // … and no lower than Upper and its other end; at least Resolution wide
+	Refuted        float64    // … and no lower than Upper and its other end; at least Resolution wide. With a foresight that counts, the credible interval
 	IsConfirmed    bool       // the lower bound held a confirmation
 	Width          float64    // Refuted ÷ Confirmed − 1
 	Promised       float64    // w of the effort, a half-width
@@ -51,11 +52,12 @@ func (p Plan) Answer(trials []Trial) Answer {
 	if len(v.opens) > 0 {
 		v.interval(&a)
 	}
-	a.Method, a.Note = v.method(), v.note(&a)
+	a.Method, a.Note = v.method(&a), v.note(&a)
 	return a
 }
 
-// interval fills in the bounds: the quoted interval is max(w, ε, credible interval) wide (measurement 3.5).
+// interval fills in the bounds: the quoted interval is max(w, ε, credible interval) wide (measurement 3.5), or, where a foresight counts, the
+// credible interval.
 func (v *view) interval(a *Answer) {
 	e := v.evidence()
 	b := v.bounds(e)
@@ -73,7 +75,7 @@ func (v *view) interval(a *Answer) {
 	quoted := v.credible(least, most, share, nil)
 	alone := v.credible(least, most, credibleShare, nil)
 	a.Credible = &alone
-	f := v.foresight(a)
+	f := v.foreseen(a, e)
 	var theory Posterior
 	if f != nil {
 		theory = v.credible(least, most, foreseenShare, f)
@@ -114,7 +116,8 @@ func (v *view) interval(a *Answer) {
 		return
 	}
 	if f != nil { // one of the two is wrong, and nobody knows which
-		a.Confirmed, a.Refuted = min(a.Confirmed, theory.Low), max(a.Refuted, theory.High)
+		r := math.Exp(z95 * f.sd)
+		a.Confirmed, a.Refuted = min(a.Confirmed, a.Foreseen.PerSecond/r), max(a.Refuted, a.Foreseen.PerSecond*r)
 	}
 	if want := 1 + max(v.pace.width, eps); a.Refuted/a.Confirmed < want {
 		grow := math.Sqrt(want * a.Confirmed / a.Refuted)
@@ -139,8 +142,9 @@ func (v *view) credible(least, most, share float64, f *foresight) Posterior {
 	return Credible(v.trials, least, most, share, v.scatter(), f)
 }
 
-// foresight of a target whose trials alone would not keep the promise; nil without one. Whether it counts is written down in the answer.
-func (v *view) foresight(a *Answer) *foresight {
+// foreseen is the foresight of a target whose open loads alone would not keep the promise; nil without one. Whether it counts is written down in
+// the answer.
+func (v *view) foreseen(a *Answer, e []evidence) *foresight {
 	if !v.wide() {
 		return nil
 	}
@@ -153,10 +157,21 @@ func (v *view) foresight(a *Answer) *foresight {
 		return nil
 	}
 	a.Foreseen = &Foreseen{PerSecond: math.Exp(f.mean), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
-	if s.diminishes {
+	failed := func(x evidence) bool { return x.refuted && math.Log(x.load) < f.mean-f.sd }
+	switch {
+	case !v.seen(Pass) || !v.seen(Fail):
+		a.Foreseen.Against = "no open load held, or none failed, to bear it out"
+	case s.fell:
 		a.Foreseen.Against = "throughput fell with more users, or later"
+	case slices.ContainsFunc(e, failed):
+		a.Foreseen.Against = "a longer trial failed well below that"
 	}
 	return f
+}
+
+// seen says whether any open load had this outcome.
+func (v *view) seen(o Outcome) bool {
+	return slices.ContainsFunc(v.opens, func(t *Trial) bool { return t.Verdict.Outcome == o })
 }
 
 // latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever
@@ -238,7 +253,7 @@ func (v *view) bestResolution() float64 {
 	return Resolution(v.noise(), n)
 }
 
-func (v *view) method() string {
+func (v *view) method(a *Answer) string {
 	what := "stability capacity, no limit given: errors<1%, no growing backlog, p95 at most 5 times that of one user"
 	if len(v.Limits) > 0 {
 		what = "limits " + strings.Join(v.Limits, ", ")
@@ -246,7 +261,11 @@ func (v *view) method() string {
 	if len(v.opens) == 0 {
 		return "closed levels only, one run (within-run), " + what
 	}
-	return fmt.Sprintf("closed ramp, then open loads (slotted arrivals) bisected, classed and confirmed, one run (within-run), %s", what)
+	theory := ""
+	if a.Foreseen != nil && a.Foreseen.Against == "" {
+		theory = ", and theory of one queue"
+	}
+	return fmt.Sprintf("closed ramp, then open loads (slotted arrivals) bisected, classed and confirmed%s, one run (within-run), %s", theory, what)
 }
 
 func (v *view) note(a *Answer) string {
@@ -277,7 +296,7 @@ func (v *view) note(a *Answer) string {
 		out = append(out, fmt.Sprintf("too slow or too uneven for ±%.3g %% in this effort's time, the search aimed at ±%.3g %%; a queue of %.3g/s would hold %.3g/s ± %.2g %%, but %s",
 			100*a.Promised, 100*a.Planned, f.Busy, f.PerSecond, f.Percent, f.Against))
 	default:
-		out = append(out, fmt.Sprintf("trials alone would tell ±%.3g %%: the interval rests on theory too, by which a queue that completes %.3g/s when it is never idle holds %.3g/s ± %.2g %%",
+		out = append(out, fmt.Sprintf("open loads alone would tell ±%.3g %% in the time that was left: the interval rests on theory too, by which a queue that completes %.3g/s when it is never idle holds %.3g/s ± %.2g %%",
 			100*a.Planned, f.Busy, f.PerSecond, f.Percent))
 	}
 	if a.Credible != nil && a.Credible.Noisy() {

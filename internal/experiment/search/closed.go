@@ -50,7 +50,7 @@ func (v *view) nextLevel() (users int, phase string) {
 	case one != nil && ones == 1 && (cold(one) || v.busySeconds() > 4*one.Window.Seconds):
 		return 1, PhaseLevel // again: the figure is compared, and limits of stability hang on it
 	}
-	if fewest, _ := v.busyLevels(); fewest > 0 && fewest != comparisonUsers && v.busySeconds() > 0 && v.measured(fewest) == 0 {
+	if fewest, _ := v.busyLevels(); fewest > 0 && fewest != comparisonUsers && len(v.opens) == 0 && v.busySeconds() > 0 && v.asked(fewest) == 0 {
 		return fewest, PhaseLevel
 	}
 	return 0, ""

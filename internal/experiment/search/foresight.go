@@ -62,8 +62,7 @@ func (v *view) foresee(s *station) *foresight {
 // wide says that open loads alone cannot keep the promise of the effort.
 func (v *view) wide() bool { return v.best() > 0 && v.planFor(v.left()).width > 1.001*v.pace.width }
 
-// busyLevels are the fewest users that keep the target busy and were not too many for it, and the most within reason; 0 without any, and
-// where the target turned requests away.
+// busyLevels are the fewest users that keep the target busy, 10 if they do, and the most within reason that were not too many for it; 0 without any.
 func (v *view) busyLevels() (fewest, most int) {
 	if _, why := v.nextDoubling(); why != rampFlat && why != rampLimit {
 		return 0, 0
@@ -73,9 +72,6 @@ func (v *view) busyLevels() (fewest, most int) {
 	}
 	for _, t := range v.levels {
 		n := t.Action.Users
-		if t.Window.errorRatio() >= errorLimit {
-			return 0, 0
-		}
 		if t.Verdict.Outcome == Pass && v.busy(n) && (fewest == 0 || n < fewest && fewest != comparisonUsers) {
 			fewest = n
 		}
@@ -89,37 +85,41 @@ func (v *view) busyLevels() (fewest, most int) {
 	return fewest, most
 }
 
-// busySeconds is for how long a busy level is measured; 0: it is not.
+// busySeconds is for how long a busy level is measured; 0: it is not, for want of time, or because six generations of requests take longer.
 func (v *view) busySeconds() float64 {
-	if !v.wide() {
+	fewest, _ := v.busyLevels()
+	if fewest == 0 || !v.foreseeable() || !v.wide() {
 		return 0
 	}
-	left := v.left()
-	long := min(arrivalsFor(v.variability(), finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget) / 2
-	if long < v.pace.level {
+	left, r := v.left(), float64(fewest)/v.best()
+	warm := min(max(2*r, v.warm), v.levelMax)
+	long := min(arrivalsFor(v.variability(), finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget-2*warm) / 2
+	if long < max(v.pace.level, 6*r) {
 		return 0
 	}
 	return long
 }
 
-// busyAgain is the second busy level, the last load before the confirmation: a target that changes meanwhile shows between the two.
-// Kind 0 without one.
+// busyAgain is the second busy level, when both bounds are classed or the time is nearly over: a target that changes meanwhile shows between
+// the two. Kind 0 without one.
 func (v *view) busyAgain() Action {
 	fewest, most := v.busyLevels()
 	wanted := 1
 	if fewest == most {
 		wanted = 2
 	}
-	if fewest == 0 || v.busySeconds() == 0 || v.measured(fewest) == 0 || v.measured(most) >= wanted {
+	if v.busySeconds() == 0 || v.asked(fewest) == 0 || v.asked(most) >= wanted {
 		return Action{}
 	}
 	return v.level(most, PhaseLevel)
 }
 
-// measured is how often a level of so many users was measured beside the ramp.
-func (v *view) measured(users int) (n int) {
-	for _, t := range v.levels {
-		if t.Action.Users == users && t.Action.Phase == PhaseLevel {
+// asked is how often a level of so many users was measured beside the ramp, or would have been: one that a person skipped is not asked for
+// again, nor one that is invalid when the open loads have begun.
+func (v *view) asked(users int) (n int) {
+	for i := range v.trials {
+		t := &v.trials[i]
+		if t.Action.Users == users && t.Action.Phase == PhaseLevel && (t.Verdict.Outcome != Invalid || t.Window.Skipped || len(v.opens) > 0) {
 			n++
 		}
 	}

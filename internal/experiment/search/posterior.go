@@ -22,7 +22,6 @@ const (
 	strong   = 10
 	lapse    = 0.02 // of verdicts that have nothing to do with the load
 	gridStep = 0.01 // of ln C
-	// passBias: a trial fails only when its backlog shows, so half of the trials still pass at a load above capacity by this
 )
 
 // passBiases are the values of b, each as likely before: a trial fails only when its backlog shows, so half of the trials

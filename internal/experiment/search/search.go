@@ -103,7 +103,8 @@ func (p Plan) Next(trials []Trial) Action {
 		if last.Drain == Wounded {
 			return Action{Kind: Recover, Why: "the target was not dry again after " + last.Action.String()}
 		}
-		if last.Verdict.Outcome == Invalid && !last.Window.Skipped {
+		late := last.Action.Kind == Closed && len(v.opens) > 0 // a second busy level: the search goes on without it
+		if last.Verdict.Outcome == Invalid && !last.Window.Skipped && !late {
 			if v.generatorLimit() != nil {
 				return Action{Kind: Break, Why: "generator limit at " + last.Action.String()}
 			}

@@ -5,38 +5,58 @@ import "math"
 // station is what the loads that keep a target busy show it to be: one queue, first come first served, of which X, what it completes while
 // it is never idle, is known in seconds (measurement 3.2a) although the queue in front of it needs minutes to show what it holds (3.2c).
 type station struct {
-	perSecond  float64 // X
-	answers    float64 // that X was seen in
-	servers    float64 // m, as far as they differ in number: X·R(1)
-	c2, c2SD   float64 // variance of its work over the square of its mean, and the standard deviation of that as a share of it
-	meanS      float64 // R(1), response time of a single user, s
-	p95S       float64 // of it, the 95th percentile
-	p95Var     float64 // variance of that as a share of its square
-	diminishes bool    // it completes less with more users, or later
+	perSecond float64 // X
+	answers   float64 // that X was seen in
+	servers   float64 // m, as far as they differ in number: X·R(1)
+	c2, c2SD  float64 // variance of its work over the square of its mean, and the standard deviation of that as a share of it
+	meanS     float64 // R(1), response time of a single user, s
+	p95S      float64 // of it, the 95th percentile
+	p95Var    float64 // variance of that as a share of its square
+	fell      bool    // it completed less with more users, or later
 }
 
 const (
-	// busy: so many times the knee's users never leave the target idle. Less than 2, because the knee is measured too.
-	busy = 1.8
-	// Standard deviations by which throughput may fall with more users, among the levels that are measured for it and among all: a steady target
-	// falls further once in six, and once in fifteen. Among all it falls by chance too: a level that brought little is what ends a ramp.
+	// busyKnees: so many times the knee's users never leave the target idle. Less than 2, because the knee is measured too.
+	busyKnees = 1.8
+	// Standard deviations by which throughput may fall from the first busy level to the last, if that has more users, and otherwise: a steady target
+	// falls further once in six, and once in thirty. Among all levels it falls by chance too: one that brought little is what ends a ramp.
 	fallen, plainlyFallen = 1.0, 1.8
 	// onesVar ÷ n is the relative variance of Var/Mean² over n answers of a single user: 8 for exponential work, 40 for log-normal of c = 1.
 	onesVar = 20
 	// cautious: c² is taken so many of its standard deviations above what was seen. Where chance made the work look even, it also
 	// made the target look fast.
 	cautious = 0.5
+	// apart: so many standard deviations between two measures of c² are no chance.
+	apart = 2
 	// oneRequest: X(1)·R(1) of a journey that is one request without a pause is 1; further away the response times are of other things.
 	oneRequest = 0.25
 )
 
-// station of the trials. ok is false when there is none: without a busy level, with answers that turn requests away (what it
-// completes is not what limits it), and with journeys of several requests, whose response times are of one.
-func (v *view) station() (s station, ok bool) {
+// foreseeable says whether closed levels and limits are such that a station can foresee anything: limits on percentiles of response times or
+// none, journeys of one request (the response times of longer ones are of a part of them), and no answer that turns a request away (what such
+// a target completes is not what limits it).
+func (v *view) foreseeable() bool {
 	one := v.one()
 	if one == nil || one.Window.OK == 0 || !(one.Window.P95Ms > 0) || math.Abs(one.Window.Goodput()*one.Window.MeanMs/1000-1) > oneRequest {
+		return false
+	}
+	for _, t := range v.levels {
+		if t.Window.turnsAway() {
+			return false
+		}
+	}
+	return len(v.Limits) == 0 || len(v.Latency) > 0
+}
+
+// turnsAway says whether more answers are errors than a trial so short may have and pass. What captest dropped itself is not among them.
+func (w *Window) turnsAway() bool { return w.Completed-w.OK-errorSlack >= errorLimit*w.Completed }
+
+// station of the trials. ok is false when there is none.
+func (v *view) station() (s station, ok bool) {
+	if !v.foreseeable() {
 		return s, false
 	}
+	one := v.one()
 	var seconds, variance, counted, free float64
 	see := func(w *Window) {
 		s.answers += w.OK
@@ -49,26 +69,25 @@ func (v *view) station() (s station, ok bool) {
 		counted += m * max(0, float64(len(y)-1))
 		free += max(0, float64(len(y)-1))
 	}
-	var measured, all regression
+	var all, byUsers, byTime regression
 	for _, t := range v.levels {
 		w := &t.Window
-		switch {
-		case w.errorRatio() >= errorLimit:
-			return s, false
-		case !v.busy(t.Action.Users) || w.OK == 0:
+		if !v.busy(t.Action.Users) || w.OK == 0 {
 			continue
 		}
 		see(w)
-		x, y := math.Log(float64(t.Action.Users)), math.Log(w.Goodput())
-		all.add(x, y, w.OK)
+		y := math.Log(w.Goodput())
+		users := math.Log(float64(t.Action.Users))
+		all.add(users, y, w.OK)
 		if t.Action.Phase == PhaseLevel {
-			measured.add(x, y, w.OK)
+			byUsers.add(users, y, w.OK)
+			byTime.add(byTime.w, y, w.OK)
 		}
 	}
 	top := s.answers / max(seconds, 1e-9)
 	for _, t := range v.opens {
 		switch {
-		case t.Window.errorRatio() >= errorLimit:
+		case t.Window.turnsAway():
 			return s, false
 		case t.Action.PerSecond > top*(1+t.Verdict.Resolution): // it cannot have held by chance: the target was never idle
 			see(&t.Window)
@@ -81,21 +100,27 @@ func (v *view) station() (s station, ok bool) {
 	s.meanS, s.p95S = one.Window.MeanMs/1000, one.Window.P95Ms/1000
 	s.servers = max(1, s.perSecond*s.meanS)
 	// c² from two sides, by how well each is known: Var/Mean² of a single user, and the index of dispersion of what is completed in a second
-	// while the target is busy, of relative variance 2 ÷ (seconds − 1).
+	// while the target is busy, of relative variance 2 ÷ (seconds − 1). Where they differ by more than chance (a response time that is mostly a
+	// constant delay, seconds that are short against one answer) the larger is the safer.
 	a, b := math.Pow(one.Window.SDMs/one.Window.MeanMs, 2), variance/counted
 	wa, wb := one.Window.OK/onesVar, free/2
-	s.c2, s.c2SD = max(leastVariability, (a*wa+b*wb)/(wa+wb)), 1/math.Sqrt(wa+wb)
+	s.c2, s.c2SD = (a*wa+b*wb)/(wa+wb), 1/math.Sqrt(wa+wb)
+	if sd := math.Sqrt(1/wa + 1/wb); math.Abs(a-b) > apart*sd*max(s.c2, leastVariability) {
+		s.c2 = max(a, b)
+	}
+	s.c2 = max(leastVariability, s.c2)
 	s.c2 *= 1 + cautious*s.c2SD
 	// A quantile q of n answers has the variance q(1−q)/(n·f²), f the density there: 19/n·(S/p95)² of the square of p95 for an exponential tail.
 	s.p95Var = s.c2 * 19 / one.Window.OK * math.Pow(s.meanS/s.p95S, 2)
-	s.diminishes = measured.falls(fallen*math.Sqrt(s.c2)) || all.falls(plainlyFallen*math.Sqrt(s.c2))
+	c := math.Sqrt(s.c2)
+	s.fell = byUsers.falls(fallen*c) || byTime.falls(plainlyFallen*c) || all.falls(plainlyFallen*c)
 	return s, true
 }
 
 // busy says whether so many users keep the target busy all the time.
 func (v *view) busy(users int) bool {
 	n, ok := Knee(v.trials)
-	return ok && float64(users) >= busy*n
+	return ok && float64(users) >= busyKnees*n
 }
 
 // regression of y on x, each point with its weight.
@@ -115,16 +140,17 @@ func (r *regression) falls(sd float64) bool {
 //
 // R = W + S; S is log-normal, of mean R(1) and c²; P(W > t) = π·exp(−θ·t), in heavy traffic with
 //
-//	θ₀ = 2·(1/ρ − 1)/(c_a² + c²)    θ = X·θ₀/(1 + θ₀·c·γ/4)    π = ρ^(√(2(m+1)) − 1)
+//	θ₀ = 2·(1/ρ − 1)/(c_a² + c²)    θ = X·θ₀/(1 + θ₀·c·γ/3)    π = ρ^(√(2(m+1)) − 1)
 //
-// θ₀ is Kingman's decay per mean service time; the denominator is the next term of E[exp(θS)]·E[exp(−θA)] = 1 for work of skewness γ, which is
-// right for an exponential server with even arrivals (γ = 2); π makes the mean wait Sakasegawa's. The skewness nobody measures: gamma's
-// is 2c, the log-normal's 3c + c³; it is taken 0.7 of the way. Sources: Kingman 1962; Sakasegawa 1977.
+// θ₀ is Kingman's decay per mean service time; the denominator is the next term of E[exp(θS)]·E[exp(−θA)] = 1 for even arrivals and work of
+// skewness γ. That nobody measures: gamma's is 2c (an exponential server's 2), the log-normal's 3c + c³, and a quarter of the way
+// fits simulated queues of both best, whose further terms are left out. π, about the share that waits, has the exponent of Sakasegawa's mean wait.
+// Sources: Kingman 1962; Sakasegawa 1977.
 func (s *station) slower(t, rho, ca2 float64) float64 {
 	c := math.Sqrt(s.c2)
-	skew := 2*c + 0.7*(c+c*c*c)
+	skew := 2*c + 0.25*(c+c*c*c)
 	theta := 2 * (1/rho - 1) / (ca2 + s.c2)
-	theta *= s.perSecond / (1 + theta*c*skew/4)
+	theta *= s.perSecond / (1 + theta*c*skew/3)
 	waits := math.Pow(rho, math.Sqrt(2*(s.servers+1))-1)
 	sigma := math.Sqrt(math.Log1p(s.c2))
 	mu := math.Log(s.meanS) - sigma*sigma/2

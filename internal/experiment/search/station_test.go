@@ -34,7 +34,7 @@ func TestStationHolds(t *testing.T) {
 func playUneven(p Plan, change func(Action, *Window)) ([]Trial, Action) {
 	return play(p, 20, 0.05, func(a Action, w *Window) {
 		if a.Kind == Closed {
-			w.SDMs = w.MeanMs
+			w.SDMs, w.P95Ms = w.MeanMs, 3*w.MeanMs
 		}
 		if change != nil {
 			change(a, w)
@@ -44,6 +44,7 @@ func playUneven(p Plan, change func(Action, *Window)) ([]Trial, Action) {
 
 func TestForesight(t *testing.T) {
 	t.Parallel()
+	opened, closed := 0, 0
 	for name, c := range map[string]struct {
 		plan    Plan
 		change  func(Action, *Window)
@@ -64,6 +65,19 @@ func TestForesight(t *testing.T) {
 				w.OK *= 0.9
 			}
 		}, none: true},
+		"an error of captest's own making": {change: func(a Action, w *Window) {
+			if a.PerSecond > 22 {
+				w.Dropped = 40
+			}
+		}},
+		"a person who goes on after the first open load": {change: func(a Action, w *Window) {
+			if opened++; a.Kind == Open && opened > closed+1 {
+				w.Ended, w.Skipped = "next phase asked for", true
+			}
+			if a.Kind == Closed {
+				closed++
+			}
+		}, against: "no open load"},
 		"journeys of two requests": {change: func(_ Action, w *Window) { w.MeanMs /= 2 }, none: true},
 		"open loads that hold half of it": {change: func(a Action, w *Window) {
 			if a.PerSecond > 10 {
@@ -120,6 +134,35 @@ func TestBusyLevels(t *testing.T) {
 	}
 	if most := Quick.Longest(); load > most {
 		t.Errorf("%.0f s of load, of %.0f", load, most)
+	}
+	// One that a person skips, or that captest spoils, is not asked for again once open loads have begun, and the search goes on.
+	for name, spoil := range map[string]func(*Window){
+		"skipped": func(w *Window) { w.Ended, w.Skipped = "next phase asked for", true },
+		"spoilt":  func(w *Window) { w.Stalled = 2 },
+	} {
+		opens := false
+		trials, last := playUneven(Plan{}, func(a Action, w *Window) {
+			if opens = opens || a.Kind == Open; opens && a.Kind == Closed {
+				spoil(w)
+			}
+		})
+		n := 0
+		for i := range trials {
+			if trials[i].Verdict.Outcome == Invalid {
+				n++
+			}
+		}
+		if n != 1 || last.Why != "the lower bound is confirmed" {
+			t.Errorf("%s: %d invalid trials, ended because %q", name, n, last.Why)
+		}
+	}
+	skipped, last := playUneven(Plan{}, func(a Action, w *Window) {
+		if a.Phase == PhaseLevel {
+			w.Ended, w.Skipped = "next phase asked for", true
+		}
+	})
+	if len(skipped) > 30 || last.Kind != Break {
+		t.Errorf("%d trials of a person who skips every level, then %+v", len(skipped), last)
 	}
 	even, _ := play(Plan{}, 20, 0.05, nil, nil)
 	for i := range even {
