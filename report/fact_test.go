@@ -28,8 +28,16 @@ func TestCapacityFact(t *testing.T) {
 	}{
 		"a longer trial failed": {nil, "8.50–10.5", "= 510–630 users/minute, the lower end held, but a longer trial at 10.0/s did not: not steady: slower; limits held up to 8 users"},
 		"confirmed":             {func(r *record.Result) { r.Capacity.Confirmation = true }, "8.50–10.5", "= 510–630 users/minute, the lower end confirmed; limits held up to 8 users"},
-		"no longer trial":       {func(r *record.Result) { r.Trials = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end held, not confirmed by a longer trial; limits held up to 8 users"},
-		"nothing held":          {func(r *record.Result) { r.Capacity.Tried.Confirmed = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end estimated from all trials: no open load held; limits held up to 8 users"},
+		"by theory":             {func(r *record.Result) { r.Capacity.Foreseen = &record.Foreseen{PerSecond: 9.4} }, "8.50–10.5", "= 510–630 users/minute, by open loads and theory of one queue; limits held up to 8 users"},
+		"by theory, and a longer trial": {func(r *record.Result) {
+			at := 8.2
+			r.Capacity.Foreseen, r.Capacity.Confirmation, r.Capacity.Tried.Confirmed = &record.Foreseen{PerSecond: 9.4}, true, &at
+		}, "8.50–10.5", "= 510–630 users/minute, by open loads and theory of one queue: a longer trial at 8.20/s held; limits held up to 8 users"},
+		"theory that does not count": {func(r *record.Result) {
+			r.Capacity.Foreseen, r.Capacity.Confirmation = &record.Foreseen{PerSecond: 9.4, Against: "it fell"}, true
+		}, "8.50–10.5", "= 510–630 users/minute, the lower end confirmed; limits held up to 8 users"},
+		"no longer trial": {func(r *record.Result) { r.Trials = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end held, not confirmed by a longer trial; limits held up to 8 users"},
+		"nothing held":    {func(r *record.Result) { r.Capacity.Tried.Confirmed = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end estimated from all trials: no open load held; limits held up to 8 users"},
 		"no upper end": {func(r *record.Result) {
 			r.Capacity.PerSecond.Refuted, r.Capacity.PerMinute.Refuted, r.Capacity.Confirmation, r.Trials = nil, nil, true, nil
 		}, "8.50", "= 510 users/minute, confirmed; limits held up to 8 users; no load broke a limit, so it may be more"},

@@ -10,8 +10,8 @@ import "math"
 type foresight struct{ mean, sd float64 }
 
 const (
-	// Errors of 1 − ρ, as a share of it, of which half is the unknown skewness at c = 1, and which grow as the station empties: the
-	// formulas are for heavy traffic. Fitted to simulated queues of one to twenty servers.
+	// Errors of 1 − ρ, as a share of it: the skewness nobody measured, and what the formulas, which are for heavy traffic, miss more of the emptier
+	// the station. Fitted to simulated queues of one to twenty servers.
 	shapeError, shapeMore = 0.1, 0.4
 	// restError of C: what is left when X and the shape are known, likewise.
 	restError = 0.005
@@ -37,14 +37,11 @@ func (f *foresight) density(lnC float64) float64 {
 	return math.Exp(-z*z/2) / (f.sd * math.Sqrt(2*math.Pi))
 }
 
-// foresee the capacity from a station; nil when what the limits are on cannot be foreseen, or not well.
+// foresee the capacity from a station of trials that are foreseeable; nil when not well.
 func (v *view) foresee(s *station) *foresight {
 	limits, blur := v.Latency, 0.0
 	if len(v.Limits) == 0 { // rule 2'
 		limits, blur = []Percentile{{Quantile: 0.95, LimitMs: 1000 * stableFactor * s.p95S}}, s.p95Var
-	}
-	if len(limits) == 0 {
-		return nil
 	}
 	rho := 1.0
 	for _, l := range limits {
