@@ -62,12 +62,15 @@ func (v *view) station() (s station, ok bool) {
 		s.answers += w.OK
 		seconds += w.Seconds
 		y := w.counts()
+		if len(y) < 2 {
+			return
+		}
 		m := Mean(y)
 		for _, x := range y {
 			variance += (x - m) * (x - m)
 		}
-		counted += m * max(0, float64(len(y)-1))
-		free += max(0, float64(len(y)-1))
+		counted += m * float64(len(y)-1)
+		free += float64(len(y) - 1)
 	}
 	var all, byUsers, byTime regression
 	for _, t := range v.levels {
