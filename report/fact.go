@@ -50,7 +50,7 @@ func capacityFact(r *record.Result) fact {
 		switch at, why := longerTrial(r); {
 		case c.Kind == "":
 			word = "confirmed"
-		case c.Foreseen != nil && c.Foreseen.Against == "": // neither end need be a load that was tried
+		case c.Foreseen.Counts(): // neither end need be a load that was tried
 			word = "by open loads and theory of one queue"
 			if c.Confirmation && c.Tried != nil && c.Tried.Confirmed != nil {
 				word += ": a longer trial at " + digits3(*c.Tried.Confirmed) + "/s held"

@@ -194,8 +194,8 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 			Seconds: a.Measured, Offered: max(n, a.PerSecond*a.Measured), Completed: n, OK: n, MeanMs: mean, P50Ms: mean, P95Ms: mean,
 		}})
 	}
-	if most := slices.MaxFunc(x.found, func(a, b search.Trial) int { return a.Action.Users - b.Action.Users }); math.IsInf(k.knee, 1) {
-		k.closed(search.PhaseLevel, "if uneven", most.Action.Users, effort.Busy())
+	if math.IsInf(k.knee, 1) {
+		k.closed(search.PhaseLevel, "if uneven", mostUsers(x.found), effort.Busy())
 	}
 	k.Carried = search.Best(x.found)
 	k.tests(s, search.Best(x.found), skipped)
@@ -233,12 +233,18 @@ func (k *sketch) altered(users int, skipped []string) {
 	}
 }
 
-// tiers lists what the test of that name sends straight at each inner service.
-func (k *sketch) tiers(s *scenarios.Scenario, t *targets.Target, found []search.Trial) {
+// mostUsers of any trial, 1 at least.
+func mostUsers(found []search.Trial) int {
 	most := 1
 	for i := range found {
 		most = max(most, found[i].Action.Users)
 	}
+	return most
+}
+
+// tiers lists what the test of that name sends straight at each inner service.
+func (k *sketch) tiers(s *scenarios.Scenario, t *targets.Target, found []search.Trial) {
+	most := mostUsers(found)
 	for _, d := range s.Direct {
 		if to, ok := t.Find(d.Service); !ok || to.Name == t.Entry {
 			continue

@@ -45,6 +45,9 @@ type Foreseen struct {
 	Against       string  `json:"against,omitempty"` // why it does not count
 }
 
+// Counts says whether the interval rests on it; on nil it does not.
+func (f *Foreseen) Counts() bool { return f != nil && f.Against == "" }
+
 // Bounds of an interval; nil is unknown.
 type Bounds struct {
 	Confirmed *float64 `json:"confirmed"`

@@ -31,10 +31,14 @@ type Answer struct {
 // Foreseen capacity: what a queue that completes Busy per second when it is never idle, at work of variance C2 (over the square of
 // its mean), holds according to theory.
 type Foreseen struct {
+	foresight
 	PerSecond, Percent float64 // ± at 95 %
 	Busy, C2           float64
 	Against            string // why the interval does not rest on it; "" when it does
 }
+
+// Counts says whether the interval rests on it; on nil it does not.
+func (f *Foreseen) Counts() bool { return f != nil && f.Against == "" }
 
 // Answer of the trials so far.
 func (p Plan) Answer(trials []Trial) Answer {
@@ -72,15 +76,17 @@ func (v *view) interval(a *Answer) {
 	if v.noise() > uneven {
 		share = max(share, unevenShare)
 	}
-	quoted := v.credible(least, most, share, nil)
-	alone := v.credible(least, most, credibleShare, nil)
+	weights := v.scatter()
+	alone := Credible(v.trials, least, most, credibleShare, weights, nil)
+	quoted := alone.between(share)
 	a.Credible = &alone
-	f := v.foreseen(a, e)
+	f := v.foreseen(e)
+	a.Foreseen = f
 	var theory Posterior
 	if f != nil {
-		theory = v.credible(least, most, foreseenShare, f)
-		if a.Foreseen.Against == "" && theory.Evidence < alone.Evidence {
-			a.Foreseen.Against = "the open loads are likelier without it"
+		theory = Credible(v.trials, least, most, credibleShare, weights, &f.foresight)
+		if f.Against == "" && theory.Evidence < alone.Evidence {
+			f.Against = "the open loads are likelier without it"
 		}
 	}
 	n := 0.0
@@ -93,10 +99,10 @@ func (v *view) interval(a *Answer) {
 	if b.lo != nil {
 		a.MeanMs, a.MeanHalfMs = v.latencyAt(b.lo.load)
 	}
-	if f != nil && a.Foreseen.Against == "" {
-		with := v.credible(least, most, credibleShare, f)
-		a.Credible = &with
-		a.Confirmed, a.Refuted, a.Width = theory.Low, theory.High, theory.High/theory.Low-1
+	if f.Counts() {
+		a.Credible = &theory
+		quoted = theory.between(foreseenShare)
+		a.Confirmed, a.Refuted, a.Width = quoted.Low, quoted.High, quoted.High/quoted.Low-1
 		return
 	}
 	eps := a.Resolution
@@ -117,7 +123,7 @@ func (v *view) interval(a *Answer) {
 	}
 	if f != nil { // one of the two is wrong, and nobody knows which
 		r := math.Exp(z95 * f.sd)
-		a.Confirmed, a.Refuted = min(a.Confirmed, a.Foreseen.PerSecond/r), max(a.Refuted, a.Foreseen.PerSecond*r)
+		a.Confirmed, a.Refuted = min(a.Confirmed, f.PerSecond/r), max(a.Refuted, f.PerSecond*r)
 	}
 	if want := 1 + max(v.pace.width, eps); a.Refuted/a.Confirmed < want {
 		grow := math.Sqrt(want * a.Confirmed / a.Refuted)
@@ -138,13 +144,8 @@ const (
 	beyond        = 1.5 // how far beyond the loads tried capacity may lie
 )
 
-func (v *view) credible(least, most, share float64, f *foresight) Posterior {
-	return Credible(v.trials, least, most, share, v.scatter(), f)
-}
-
-// foreseen is the foresight of a target whose open loads alone would not keep the promise; nil without one. Whether it counts is written down in
-// the answer.
-func (v *view) foreseen(a *Answer, e []evidence) *foresight {
+// foreseen is the foresight of a target whose open loads alone would not keep the promise, and what speaks against it; nil without one.
+func (v *view) foreseen(e []evidence) *Foreseen {
 	if !v.wide() {
 		return nil
 	}
@@ -156,17 +157,17 @@ func (v *view) foreseen(a *Answer, e []evidence) *foresight {
 	if f == nil {
 		return nil
 	}
-	a.Foreseen = &Foreseen{PerSecond: math.Exp(f.mean), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
+	out := &Foreseen{foresight: *f, PerSecond: math.Exp(f.mean), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
 	failed := func(x evidence) bool { return x.refuted && math.Log(x.load) < f.mean-f.sd }
 	switch {
 	case !v.seen(Pass) || !v.seen(Fail):
-		a.Foreseen.Against = "no open load held, or none failed, to bear it out"
+		out.Against = "no open load held, or none failed, to bear it out"
 	case s.fell:
-		a.Foreseen.Against = "throughput fell with more users, or later"
+		out.Against = "throughput fell with more users, or later"
 	case slices.ContainsFunc(e, failed):
-		a.Foreseen.Against = "a longer trial failed well below that"
+		out.Against = "a longer trial failed well below that"
 	}
-	return f
+	return out
 }
 
 // seen says whether any open load had this outcome.
@@ -262,7 +263,7 @@ func (v *view) method(a *Answer) string {
 		return "closed levels only, one run (within-run), " + what
 	}
 	theory := ""
-	if a.Foreseen != nil && a.Foreseen.Against == "" {
+	if a.Foreseen.Counts() {
 		theory = ", and theory of one queue"
 	}
 	return fmt.Sprintf("closed ramp, then open loads (slotted arrivals) bisected, classed and confirmed%s, one run (within-run), %s", theory, what)

@@ -43,14 +43,14 @@ func (v *view) nextLevel() (users int, phase string) {
 			ones++
 		}
 	}
+	fewest, _, seconds := v.busyLevels()
 	one := v.one()
 	switch {
 	case !ten:
 		return comparisonUsers, PhaseLevel
-	case one != nil && ones == 1 && (cold(one) || v.busySeconds() > 4*one.Window.Seconds):
+	case one != nil && ones == 1 && (cold(one) || seconds > 4*one.Window.Seconds):
 		return 1, PhaseLevel // again: the figure is compared, and limits of stability hang on it
-	}
-	if fewest, _ := v.busyLevels(); fewest > 0 && fewest != comparisonUsers && len(v.opens) == 0 && v.busySeconds() > 0 && v.asked(fewest) == 0 {
+	case fewest > 0 && fewest != comparisonUsers && len(v.opens) == 0 && v.asked(fewest) == 0:
 		return fewest, PhaseLevel
 	}
 	return 0, ""
@@ -143,8 +143,8 @@ func (v *view) level(users int, phase string) Action {
 		want = v.completions / x
 	}
 	if phase == PhaseLevel {
-		long := v.busySeconds()
-		switch fewest, most := v.busyLevels(); users {
+		fewest, most, long := v.busyLevels()
+		switch users {
 		case 1:
 			long /= 2
 		case fewest, most:

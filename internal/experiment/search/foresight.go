@@ -59,10 +59,12 @@ func (v *view) foresee(s *station) *foresight {
 // wide says that open loads alone cannot keep the promise of the effort.
 func (v *view) wide() bool { return v.best() > 0 && v.planFor(v.left()).width > 1.001*v.pace.width }
 
-// busyLevels are the fewest users that keep the target busy, 10 if they do, and the most within reason that were not too many for it; 0 without any.
-func (v *view) busyLevels() (fewest, most int) {
-	if _, why := v.nextDoubling(); why != rampFlat && why != rampLimit {
-		return 0, 0
+// busyLevels: the fewest users that keep the target busy, 10 if they do, the most within reason that were not too many for it, and for how
+// long each is measured. All 0: they are not, for want of such a level, of time, of anything to foresee, or because six generations of
+// requests take longer.
+func (v *view) busyLevels() (fewest, most int, seconds float64) {
+	if _, why := v.nextDoubling(); why != rampFlat && why != rampLimit || !v.foreseeable() || !v.wide() {
+		return 0, 0, 0
 	}
 	if v.busy(comparisonUsers) { // it is measured anyway
 		fewest = comparisonUsers
@@ -79,33 +81,24 @@ func (v *view) busyLevels() (fewest, most int) {
 			most = max(most, n)
 		}
 	}
-	return fewest, most
-}
-
-// busySeconds is for how long a busy level is measured; 0: it is not, for want of time, or because six generations of requests take longer.
-func (v *view) busySeconds() float64 {
-	fewest, _ := v.busyLevels()
-	if fewest == 0 || !v.foreseeable() || !v.wide() {
-		return 0
-	}
 	left, r := v.left(), float64(fewest)/v.best()
 	warm := min(max(2*r, v.warm), v.levelMax)
-	long := min(arrivalsFor(v.variability(), finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget-2*warm) / 2
-	if long < max(v.pace.level, 6*r) {
-		return 0
+	seconds = min(arrivalsFor(v.variability(), finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget-2*warm) / 2
+	if fewest == 0 || seconds < max(v.pace.level, 6*r) {
+		return 0, 0, 0
 	}
-	return long
+	return fewest, most, seconds
 }
 
 // busyAgain is the second busy level, when both bounds are classed or the time is nearly over: a target that changes meanwhile shows between
 // the two. Kind 0 without one.
 func (v *view) busyAgain() Action {
-	fewest, most := v.busyLevels()
+	fewest, most, _ := v.busyLevels()
 	wanted := 1
 	if fewest == most {
 		wanted = 2
 	}
-	if v.busySeconds() == 0 || v.asked(fewest) == 0 || v.asked(most) >= wanted {
+	if fewest == 0 || v.asked(fewest) == 0 || v.asked(most) >= wanted {
 		return Action{}
 	}
 	return v.level(most, PhaseLevel)

@@ -8,6 +8,9 @@ type Posterior struct {
 	Spread    float64 // the most likely s: how far verdicts scatter beyond what the trials' own resolution explains
 	Against   float64 // how many times likelier it is than the smallest s
 	Evidence  float64 // likelihood of the trials over what was thought of C before, so that two ways to think can be compared
+
+	least, most, total float64
+	mass               []float64 // per cell of ln C from least on, in all total
 }
 
 // Noisy says that loads passed and failed in no clear order: the target itself varies.
@@ -85,16 +88,25 @@ func Credible(trials []Trial, least, most, share float64, weights []float64, for
 	}
 	p.Against = top / least1
 	p.Evidence = total * gridStep
+	p.least, p.most, p.mass, p.total = least, most, mass, total
+	return p.between(share)
+}
+
+// between equal tails lies the share of the posterior's mass: the same posterior with other ends.
+func (p Posterior) between(share float64) Posterior {
+	if len(p.mass) == 0 {
+		return p
+	}
 	tail := (1 - share) / 2
-	p.Low, p.High = least, most
+	p.Low, p.High = p.least, p.most
 	below := 0.0
-	for i, m := range mass {
+	for i, m := range p.mass {
 		for _, end := range []struct {
 			to *float64
 			at float64
-		}{{&p.Low, tail * total}, {&p.High, (1 - tail) * total}} {
+		}{{&p.Low, tail * p.total}, {&p.High, (1 - tail) * p.total}} {
 			if below <= end.at && end.at < below+m { // within this cell, whose mass is spread evenly around its point
-				*end.to = least * math.Exp((float64(i)-0.5+(end.at-below)/m)*gridStep)
+				*end.to = p.least * math.Exp((float64(i)-0.5+(end.at-below)/m)*gridStep)
 			}
 		}
 		below += m

@@ -139,7 +139,7 @@ func (s simulation) run() tally {
 				t.covered++
 			}
 		}
-		if a.Foreseen != nil && a.Foreseen.Against == "" {
+		if a.Foreseen.Counts() {
 			t.foreseen++
 		}
 		if a.Confirmed > 1.05*c {

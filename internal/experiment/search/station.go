@@ -48,8 +48,8 @@ func (v *view) foreseeable() bool {
 	return len(v.Limits) == 0 || len(v.Latency) > 0
 }
 
-// turnsAway says whether more answers are errors than a trial so short may have and pass. What captest dropped itself is not among them.
-func (w *Window) turnsAway() bool { return w.Completed-w.OK-errorSlack >= errorLimit*w.Completed }
+// turnsAway says whether too many answers are errors. What captest dropped itself is not among them.
+func (w *Window) turnsAway() bool { return tooMany(w.Completed-w.OK, w.Completed) }
 
 // station of the trials. ok is false when there is none.
 func (v *view) station() (s station, ok bool) {

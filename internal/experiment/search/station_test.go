@@ -12,7 +12,6 @@ func TestStationHolds(t *testing.T) {
 	t.Parallel()
 	s := station{perSecond: 20, servers: 1, c2: 1, meanS: 0.05}
 	for rho, within := range map[float64]float64{0.7: 0.12, 0.8: 0.04, 0.9: 0.02, 0.95: 0.02, 0.98: 0.01} { // they are for heavy traffic
-
 		sigma := 0.5
 		for range 1000 {
 			sigma = math.Exp(-(1 - sigma) / rho)

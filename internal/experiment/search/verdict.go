@@ -149,7 +149,7 @@ func (v *view) failures(a Action, w *Window) (out []string, backlog bool) {
 		return []string{fmt.Sprintf("nothing completed in %.0f s", w.Seconds)}, true
 	}
 	out = append(out, w.Broken...)
-	if bad := w.Completed + w.Dropped - w.OK; len(v.Limits) == 0 && bad-errorSlack >= errorLimit*(w.Completed+w.Dropped) {
+	if all := w.Completed + w.Dropped; len(v.Limits) == 0 && tooMany(all-w.OK, all) {
 		out = append(out, fmt.Sprintf("errors<1%%: %.3g %%", 100*w.errorRatio()))
 	}
 	if a.Kind != Open {
@@ -168,6 +168,9 @@ func (v *view) failures(a Action, w *Window) (out []string, backlog bool) {
 	}
 	return out, false
 }
+
+// tooMany says whether so many bad answers of all are more than a trial so short may have and pass.
+func tooMany(bad, all float64) bool { return bad-errorSlack >= errorLimit*all }
 
 // backlog says whether requests piled up.
 func (v *view) backlog(w *Window) string {
