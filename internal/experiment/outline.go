@@ -195,7 +195,8 @@ func (k *sketch) capacity(s *scenarios.Scenario, t *targets.Target, effort Effor
 		}})
 	}
 	if math.IsInf(k.knee, 1) {
-		k.closed(search.PhaseLevel, "if uneven", mostUsers(x.found), effort.Busy())
+		even, uneven := effort.Longest()
+		k.closed(search.PhaseLevel, "if uneven", mostUsers(x.found), effort.Busy()+uneven-even)
 	}
 	k.Carried = search.Best(x.found)
 	k.tests(s, search.Best(x.found), skipped)

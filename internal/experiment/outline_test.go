@@ -33,12 +33,17 @@ func TestAJourneysShape(t *testing.T) {
 	}
 }
 
-// Search and overload take 2 minutes of load in quick effort, 12 in standard and 40 in thorough; a last confirmation may take 3 % more.
+// Search and overload take 2 minutes of load in quick effort, tests included, 12 in standard and 40 in thorough, on a target whose work is not very uneven.
 func TestEffortsFitTheirTime(t *testing.T) {
 	t.Parallel()
 	for e, most := range map[Effort]time.Duration{Quick: 2 * time.Minute, Standard: 12 * time.Minute, Thorough: 40 * time.Minute} {
 		p := recoveryOf(e)
-		if all := seconds(e.Longest()) + p.patient + p.aborting; all > most*103/100 || all < most*9/10 {
+		longest, _ := e.Longest()
+		all := seconds(longest) + p.patient + p.aborting
+		if e == Quick {
+			all += couplingWarm + couplingMeasured + alteredWarm + knobLeast
+		}
+		if all > most || all < most*9/10 {
 			t.Errorf("%s may take %v, want %v", e, all, most)
 		}
 	}

@@ -83,7 +83,7 @@ func (p Plan) Remaining(trials []Trial) float64 {
 const drainGuess = 1.5
 
 // detours: ties and bounds that flip make simulated searches this much longer, in their open loads, than the ideal's.
-const detours = 0.2
+const detours = 0.25
 
 // ideal is a trial as the target would give it if nothing were random.
 func (v *view) ideal(before []Trial, a Action) Trial {

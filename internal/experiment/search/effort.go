@@ -22,28 +22,34 @@ type pace struct {
 	confirm         float64
 	cooldown        float64 // least pause between trials
 	budget          float64 // of load, overload left out
+	unevenBudget    float64 // of a target whose work is very uneven
 	share           float64 // of the posterior's mass in the quoted interval
 }
 
-// Quick takes 2 minutes of load, overload included, on a target of 9/s; standard within 12 and thorough within 40.
-// Three trials of 6 s decide a load to ±10 % there: bcrypt-like work (c ≈ 0.3) needs 35 arrivals, 6 s bring 54.
+// Quick takes 2 minutes of load on a target of 9/s, tests and overload included; standard within 12 and thorough within 40, tests left out.
+// Three trials of 6 s decide a load to ±10 % there: bcrypt-like work (c ≈ 0.3) needs 35 arrivals, 6 s bring 54. A confirmation is
+// twice as long as the trials before it: the design's 120 s for standard left a third of them without the time for a second one, and a
+// target that leaks had leaked on by then.
 var paces = map[Effort]pace{
 	Quick: {
 		width: 0.10, finer: 0.8, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
-		cooldown: 0.5, budget: 97, share: 0.92,
+		cooldown: 0.5, budget: 85, unevenBudget: 136, share: 0.92,
 	},
 	Standard: {
-		width: 0.05, finer: 0.7, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 120,
-		cooldown: 2, budget: 590, share: 0.90,
+		width: 0.05, finer: 0.7, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 60,
+		cooldown: 2, budget: 612, unevenBudget: 860, share: 0.90,
 	},
 	Thorough: {
 		width: 0.025, finer: 0.6, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,
-		cooldown: 2, budget: 2110, share: 0.90,
+		cooldown: 2, budget: 2160, unevenBudget: 3000, share: 0.90,
 	},
 }
 
-// Longest is how many seconds of load a search takes at most.
-func (e Effort) Longest() float64 { return overrun * Plan{Effort: e}.pace().budget }
+// Longest is how many seconds of load a search takes at most, and that of a target whose work is very uneven.
+func (e Effort) Longest() (even, uneven float64) {
+	p := Plan{Effort: e}.pace()
+	return overrun * p.budget, overrun * p.unevenBudget
+}
 
 func (p Plan) pace() pace {
 	if x, ok := paces[p.Effort]; ok {

@@ -28,7 +28,7 @@ const (
 // Busy is for how many seconds of load at most both busy levels are measured, warm-up included.
 func (e Effort) Busy() float64 {
 	p := Plan{Effort: e}.pace()
-	return busyShare*p.budget + 2*p.levelMax
+	return busyShare*p.unevenBudget + 2*p.levelMax
 }
 
 // density of ln C.

@@ -171,11 +171,13 @@ func (v *view) nextOpen() Action {
 	switch {
 	case failed == 1: // lowered by one width: confirmed or not, without another round
 		next = v.open(PhaseConfirm, max(b.from, b.to/(1+w)))
+	case failed > 1 && b.lo == nil: // nothing holds that did: the target changes
+		next = v.open(PhaseConfirm, b.to/(1+w)/(1+w))
 	case failed > 1: // to what has held before
 		next = v.open(PhaseConfirm, b.from)
 	case b.tie != nil:
 		next = v.open(PhaseClassify, b.tie.load)
-	case b.to/b.from > (1+w)*1.001 && (b.lo != nil || b.hi != nil):
+	case b.to/b.from > (1+w)*1.001 && (b.lo != nil || b.hi != nil || b.to/b.from > farApart):
 		next = v.open(PhaseBracket, math.Sqrt(b.from*b.to))
 	case b.to/b.from > (1+w)*1.001:
 		next = v.open(PhaseBracket, b.from) // RFC 9971: the lower load first
@@ -196,8 +198,8 @@ func (v *view) nextOpen() Action {
 		next = confirm
 		next.Why = "the time is nearly over"
 	}
-	if left := overrun*v.budget - v.spent - next.Warm; next.cost() > left+next.Warm && b.lo == nil && left >= v.planned().full {
-		next = v.open(PhaseClassify, b.from) // too late to confirm, not too late to find a load that holds
+	if left := overrun*v.budget - v.spent - next.Warm; next.cost() > left+next.Warm && (b.lo == nil || failed == 1) && left >= v.planned().full {
+		next = v.open(PhaseClassify, next.PerSecond) // too late to confirm, not too late to find a load that holds
 	}
 	if v.spent+next.cost() > overrun*v.budget {
 		return Action{Kind: Break, Why: "the time for the search is over"}
@@ -207,8 +209,10 @@ func (v *view) nextOpen() Action {
 
 const (
 	confirmTries = 3
+	// farApart: bounds of this ratio are bisected at once. A closed level has held the lower one, and 6 s more at it say little.
+	farApart = 1.5
 	// overrun: a last confirmation may take this much of the budget, rather than leave everything before it unconfirmed.
-	overrun = 1.08
+	overrun = 1.04
 	// Open loads far from what the closed levels gave: the target changed, and bisection would chase it.
 	leastOfBest = 0.02
 	mostOfBest  = 8

@@ -168,6 +168,9 @@ func (p Plan) view(trials []Trial) *view {
 			v.opens = append(v.opens, t)
 		}
 	}
+	if v.noise() > uneven {
+		v.budget = v.unevenBudget
+	}
 	return v
 }
 

@@ -115,23 +115,25 @@ func TestBusyLevels(t *testing.T) {
 	t.Parallel()
 	trials, last := playUneven(Plan{}, nil)
 	var at []int
-	confirmed := 0
+	opened, confirmed := 0, 0
 	for i := range trials {
 		switch a := &trials[i].Action; {
-		case a.Phase == PhaseLevel && a.Measured > paces[Quick].levelMax:
+		case a.Phase == PhaseLevel && a.Users > 1 && a.Measured > paces[Quick].levelMax:
 			at = append(at, i)
 		case a.Phase == PhaseConfirm && confirmed == 0:
 			confirmed = i
+		case a.Kind == Open && opened == 0:
+			opened = i
 		}
 	}
-	if last.Kind != Break || len(at) != 2 || at[1] != confirmed-1 || trials[at[0]+1].Action.Kind != Open {
-		t.Errorf("busy levels at %v of %d trials, confirmed at %d", at, len(trials), confirmed)
+	if last.Kind != Break || len(at) != 2 || at[0] > opened || at[1] != confirmed-1 {
+		t.Errorf("busy levels at %v of %d trials, open loads from %d, confirmed at %d", at, len(trials), opened, confirmed)
 	}
 	load := 0.0
 	for i := range trials {
 		load += trials[i].Action.cost()
 	}
-	if most := Quick.Longest(); load > most {
+	if _, most := Quick.Longest(); load > most {
 		t.Errorf("%.0f s of load, of %.0f", load, most)
 	}
 	// One that a person skips, or that captest spoils, is not asked for again once open loads have begun, and the search goes on.
