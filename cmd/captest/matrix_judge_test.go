@@ -25,14 +25,14 @@ const (
 // cause that is neither planted nor true of the profile is wrong; and so is hashing as what limits, where the planted cause,
 // which takes the load away from it, is not sure. With nothing planted, hashing alone may be named, however sure. Without metrics:
 // right is the planted cause among the first two, where it lives or without a place, which only the kernel shows, and nothing above C1
-// that no test was made for and that the kernel does not show.
+// that no test was made for.
 func judge(c matrixCell, findings []record.Finding) (verdict, why string) {
 	sure := func(f record.Finding) bool { return f.Confidence == diagnose.C2 || f.Confidence == diagnose.C3 }
 	is := func(f record.Finding) bool { return slices.Contains(c.causes, place{f.Cause, f.Where}) }
 	limits := func(f record.Finding) bool { return f.Role == diagnose.SlowBecause || f.Role == diagnose.StuckBecause }
 	if c.blind {
 		for _, f := range findings {
-			if sure(f) && !slices.ContainsFunc(f.Evidence, seenWithoutMetrics) {
+			if sure(f) && !slices.ContainsFunc(f.Evidence, ofATest) {
 				return judgedWrong, said(f) + " without metrics"
 			}
 			if sure(f) && !is(f) && !slices.Contains(c.true, f.Cause) {
@@ -68,10 +68,7 @@ func judge(c matrixCell, findings []record.Finding) (verdict, why string) {
 	return judgedMissed, ""
 }
 
-// seenWithoutMetrics says that a fact is a test's or the kernel's.
-func seenWithoutMetrics(e record.Evidence) bool {
-	return strings.HasPrefix(e.Source, "test ") || strings.Contains(e.Source, "kernel")
-}
+func ofATest(e record.Evidence) bool { return strings.HasPrefix(e.Source, "test ") }
 
 func said(f record.Finding) string {
 	return strings.TrimSpace(fmt.Sprintf("%s@%s %s %s", f.Cause, f.Where, f.Confidence, f.Role))
@@ -195,7 +192,8 @@ func TestJudge(t *testing.T) {
 		{"no metrics, third", &lock, true, []string{"unknown@ C1 slow-because", "slow-downstream@kill-bill C1 next", "lock-contention@user C1 next"}, judgedMissed},
 		{"no metrics, too sure", &lock, true, []string{"lock-contention@user C2 slow-because closed ramp"}, judgedWrong},
 		{"no metrics, a test met", &lock, true, []string{"lock-contention@user C3 slow-because test T2"}, judgedRight},
-		{"no metrics, another sure by the kernel", &lock, true, []string{"accept-backlog@user C2 slow-because kernel", "lock-contention@user C1 next"}, judgedWrong},
+		{"no metrics, sure by the kernel alone", &lock, true, []string{"lock-contention@user C2 slow-because kernel"}, judgedWrong},
+		{"no metrics, another by a test", &lock, true, []string{"accept-backlog@user C2 slow-because test T5", "lock-contention@user C1 next"}, judgedWrong},
 	} {
 		var list []record.Finding
 		for _, text := range tt.findings {

@@ -41,8 +41,9 @@ var cures = []cure{
 
 // TestPredictionsOfCures is `make validate-predictions`: one run of the profile before, and for each finding's cure the
 // throughput that --what-if predicts from it beside the one that the services then have, at the knee and at four times as many
-// users. Misses are for the table, not for the exit status: on a shared machine both figures move. VALIDATE_RUN names a run
-// folder to predict from instead of a new one.
+// users. Where the forecast says that this throughput takes more descriptors than a service has, the cure gets them too, as anyone would who
+// reads it; what it does without them is a row of its own, which is not counted. Misses are for the table, not for the exit status: on a shared
+// machine both figures move. VALIDATE_RUN names a run folder to predict from instead of a new one.
 func TestPredictionsOfCures(t *testing.T) {
 	if os.Getenv("CAPTEST_VALIDATE_PREDICTIONS") != "1" {
 		t.Skip("takes ten minutes: make validate-predictions")
@@ -66,7 +67,7 @@ func TestPredictionsOfCures(t *testing.T) {
 	t.Logf("predicted from a run that found %s", strings.Join(found, ", "))
 	var table strings.Builder
 	table.WriteString("| finding | cure | users | predicted | measured | off | other work |\n|---|---|---:|---:|---:|---:|---:|\n")
-	within, broke, all := 0, 0, 0
+	within, all := 0, 0
 	for _, c := range cures {
 		f, err := diagnose.WhatIf(run, res, 0, c.whatIf)
 		if err != nil {
@@ -80,29 +81,42 @@ func TestPredictionsOfCures(t *testing.T) {
 				t.Fatal(err)
 			}
 			at := f.After.Curve[slices.IndexFunc(f.After.Curve, func(p diagnose.Point) bool { return p.Users == users })].PerSecond
-			args := []string{"--concurrent", fmt.Sprint(users), "--duration", "15s", "--no-brake"}
-			for _, s := range c.set {
-				args = append(args, "--set", s)
+			measured := func(set []string) (dir string, x float64, other string) {
+				args := []string{"--concurrent", fmt.Sprint(users), "--duration", "15s", "--no-brake"}
+				for _, s := range set {
+					args = append(args, "--set", s)
+				}
+				dir = recorded(t, captest, 2*time.Minute, args...)
+				x, other = steady(t, dir)
+				return dir, x, other
 			}
-			dir := recorded(t, captest, 2*time.Minute, args...)
-			x, other := steady(t, dir)
+			row := func(set []string, x float64, said, other string) {
+				text := fmt.Sprintf("| %s | `%s` | %d | %.3g/s (%.3g–%.3g) | %.3g/s | %s | %s |\n", c.finding, strings.Join(set, " "), users, at.Value, at.Low, at.High, x, said, other)
+				t.Log(text)
+				table.WriteString(text)
+			}
+			set := slices.Clone(c.set)
+			if slices.ContainsFunc(f.Sentences, func(s string) bool { return strings.Contains(s, "descriptors") }) {
+				dir, x, other := measured(set)
+				said := "not counted: held without more descriptors"
+				if outOfDescriptors(t, dir) {
+					said = "not counted: out of descriptors, as the forecast said it may be"
+				}
+				row(set, x, said, other)
+				set = append(set, "nofile=none")
+			}
+			_, x, other := measured(set)
 			off := x/at.Value - 1
 			said := fmt.Sprintf("**%+.0f %%**", 100*off)
-			warned := slices.ContainsFunc(f.Sentences, func(s string) bool { return strings.Contains(s, "descriptors") })
-			switch all++; {
-			case math.Abs(off) <= queueing.ModelError:
+			all++
+			if math.Abs(off) <= queueing.ModelError {
 				within++
 				said = fmt.Sprintf("%+.0f %%", 100*off)
-			case warned && outOfDescriptors(t, dir):
-				broke++
-				said = fmt.Sprintf("%+.0f %%, broke as the forecast said it may", 100*off)
 			}
-			row := fmt.Sprintf("| %s | `%s` | %d | %.3g/s (%.3g–%.3g) | %.3g/s | %s | %s |\n", c.finding, strings.Join(c.set, " "), users, at.Value, at.Low, at.High, x, said, other)
-			t.Log(row)
-			table.WriteString(row)
+			row(set, x, said, other)
 		}
 	}
-	t.Logf("within ±%.0f %%: %d of %d; broke as the forecast said it may: %d\n%s", 100*queueing.ModelError, within, all, broke, table.String())
+	t.Logf("within ±%.0f %%: %d of %d\n%s", 100*queueing.ModelError, within, all, table.String())
 }
 
 // outOfDescriptors says whether a run names that a service ran out of them.

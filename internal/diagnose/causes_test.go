@@ -236,7 +236,9 @@ func TestKernelAlone(t *testing.T) {
 			run.Procs = append(run.Procs, record.ProcessReading{OffsetS: at, Service: "app", PIDs: []int{1}, FDs: &fds, FDLimit: &limit, Outbound: map[string]map[string]int{"port 5432": {"CLOSE_WAIT": lost, "ESTABLISHED": 2}}})
 		}
 	}
-	check(t, s, "descriptor-exhaustion@app C2 stuck-because", "leaked-connections@app C2 stuck-because", "unknown@ C1 slow-because")
+	check(t, s, "descriptor-exhaustion@app C1 stuck-because", "leaked-connections@app C1 stuck-because", "unknown@ C1 slow-because")
+	// The same beside a service that shows metrics.
+	check(t, s.with(besides), "descriptor-exhaustion@app C2 stuck-because", "leaked-connections@app C2 stuck-because", "unknown@ C1 slow-because")
 }
 
 // TestOneFolderOneDiagnosis: whatever order maps come in.
@@ -355,7 +357,8 @@ func TestNetwork(t *testing.T) {
 		}
 		return s
 	}
-	check(t, play(300, 0), "network@ C2 slow-because")
+	check(t, play(300, 0), "network@ C1 slow-because")
+	check(t, play(300, 0).with(besides), "network@ C2 slow-because")
 	check(t, play(300, 900), "unknown@ C1 slow-because", "cpu-bound-hashing@ C1 or-because")
 	check(t, play(20, 0), "unknown@ C1 slow-because", "cpu-bound-hashing@ C1 or-because")
 }

@@ -55,8 +55,8 @@ func claimOf(cause, where string) claim {
 
 // settle gives a claim the confidence it has earned. C1: response times alone, or evidence that something contradicts. C2:
 // the target's metrics or the kernel agree and nothing speaks against it; or, without them, a test came out as this cause alone
-// predicts. C3: both.
-func (c *claim) settle(predictions []prediction) {
+// predicts. C3: both. blind, none of the target's services shows metrics: what the kernel sees of them alone is C1, however plain, until a test was met.
+func (c *claim) settle(predictions []prediction, blind bool) {
 	c.Confidence = C1
 	met := false
 	for _, p := range predictions {
@@ -68,11 +68,12 @@ func (c *claim) settle(predictions []prediction) {
 			c.against("test %s: %s was %.3g %s, expected %s", p.test, p.what, p.measured, p.unit, p.expected)
 		}
 	}
+	inside := c.inside && (!blind || c.Cause == "generator-saturated") // of itself captest knows all
 	switch {
 	case len(c.Contradictions) > 0:
-	case c.inside && met:
+	case inside && met:
 		c.Confidence = C3
-	case c.inside || met:
+	case inside || met:
 		c.Confidence = C2
 	}
 }

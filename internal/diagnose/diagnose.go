@@ -24,7 +24,7 @@ const (
 	Next         = "next"
 )
 
-// Confidence of a finding. C1: the black box fits. C2: the target's own metrics fit too. C3: a test's prediction was met.
+// Confidence of a finding. C1: the black box fits. C2: the target's own metrics fit too, or the kernel beside them. C3: a test's prediction was met.
 const (
 	C1 = "C1"
 	C2 = "C2"
@@ -96,13 +96,13 @@ func (s *sight) findings() []claim {
 	named := false
 	s.claims = slices.Clone(all)
 	for i := range all {
-		all[i].settle(s.predicted(&all[i]))
+		all[i].settle(s.predicted(&all[i]), blind)
 		named = named || !all[i].aside && !s.outlasts(&all[i])
 	}
 	if !named && blind {
 		if o := s.outside(); saturated || s.stuck() || s.slowToRecover() || o.failing() {
 			for _, c := range o.candidates(all) {
-				c.settle(s.predicted(&c))
+				c.settle(s.predicted(&c), blind)
 				named = true
 				all = append(all, c)
 			}
@@ -110,7 +110,7 @@ func (s *sight) findings() []claim {
 	}
 	if !named && saturated {
 		all = append([]claim{unknown(s)}, all...)
-		all[0].settle(nil)
+		all[0].settle(nil, blind)
 	}
 	s.roles(all)
 	s.exonerate(all)

@@ -48,7 +48,7 @@ var testedFaults = []realRun{
 	{"tested-slow-downstream", []string{"slow-downstream@kill-bill C3 slow-because"}},
 	{"tested-retry-storm", []string{"retry-storm@billing C2 slow-because"}},
 	{"tested-descriptor-exhaustion", []string{"descriptor-exhaustion@user C2 stuck-because", "unknown@ C1 slow-because"}},
-	{"tested-leaked-connections-blind", []string{"leaked-connections@billing C2 stuck-because", "cpu-bound-hashing@user C1 slow-because", "unbounded-concurrency@billing C1 or-because", "retry-storm@billing C1 or-because", "lock-contention@user C1 or-because"}},
+	{"tested-leaked-connections-blind", []string{"leaked-connections@billing C1 stuck-because", "cpu-bound-hashing@user C1 slow-because", "unbounded-concurrency@billing C1 or-because", "retry-storm@billing C1 or-because", "lock-contention@user C1 or-because"}},
 	{"tested-accept-backlog-blind", []string{"accept-backlog@billing C1 slow-because", "unbounded-concurrency@billing C1 or-because", "retry-storm@billing C1 or-because"}},
 	{"tested-memory-pressure-blind", []string{"memory-pressure@user C1 slow-because", "cpu-bound-hashing@user C1 or-because", "abandoned-work@user C1 or-because", "database-pool-starved@user C1 or-because"}},
 }

@@ -45,14 +45,14 @@ func TestForeignServices(t *testing.T) {
 		cause  string
 		sure   bool
 	}{
-		"answers that acknowledge late":      {busy, rtt(0.05), "network", false},
-		"a way that is long":                 {busy, rtt(390), "network", true},
+		"answers that acknowledge late":      {busy.with(besides), rtt(0.05), "network", false},
+		"a way that is long":                 {busy.with(besides), rtt(390), "network", true},
 		"a pool of the store":                {busy.with(pool(4, counter(0, .2, .5, .5, 0), [3]float64{1.6, 4, 4})), nil, "database-pool-starved", true},
 		"a pool whose holders want a core":   {busy.with(pool(4, counter(0, .8, 1.95, 1.95, 0), [3]float64{1.6, 4, 4})), nil, "database-pool-starved", false},
 		"a pool before a store that is slow": {busy.with(pool(4, counter(0, .2, .5, .5, 0), [3]float64{.4, 4, 4})), nil, "database-pool-starved", false},
 		"a pool that an overload fills":      {busy.with(pool(10, counter(0, .2, .5, .5, 0), [3]float64{2, 5, 10})), nil, "database-pool-starved", false},
-		"idle connections the peer closed":   {busy, closeWait, "leaked-connections", false},
-		"the same of a target that is stuck": {stuck, closeWait, "leaked-connections", true},
+		"idle connections the peer closed":   {busy.with(besides), closeWait, "leaked-connections", false},
+		"the same of a target that is stuck": {stuck.with(besides), closeWait, "leaked-connections", true},
 		"a collector that uses idle cores": {busy.with(services{"api": {
 			"go_cpu_classes_gc_total_cpu_seconds_total": counter(0, .02, .13, .13, 0), "go_gc_duration_seconds_count": counter(0, 2, 6, 6, 0), "process_cpu_seconds_total": counter(0, .1, .4, .4, 0),
 		}}), nil, "memory-pressure", false},
@@ -77,8 +77,8 @@ func TestForeignServices(t *testing.T) {
 				}
 			}
 		}, "event-loop-blocked", false},
-		"descriptors of many processes": {busy, kernelSays(record.ProcessReading{Service: "app", PIDs: []int{1, 2, 3}, FDs: at(1000), FDLimit: at(1024)}), "descriptor-exhaustion", false},
-		"descriptors of one":            {busy, kernelSays(record.ProcessReading{Service: "app", PIDs: []int{1}, FDs: at(1000), FDLimit: at(1024)}), "descriptor-exhaustion", true},
+		"descriptors of many processes": {busy.with(besides), kernelSays(record.ProcessReading{Service: "app", PIDs: []int{1, 2, 3}, FDs: at(1000), FDLimit: at(1024)}), "descriptor-exhaustion", false},
+		"descriptors of one":            {busy.with(besides), kernelSays(record.ProcessReading{Service: "app", PIDs: []int{1}, FDs: at(1000), FDLimit: at(1024)}), "descriptor-exhaustion", true},
 		"streams of others": {busy.with(services{"app": {"http_requests_in_progress": level(20, 21, 30, 70, 20)}}), func(run *record.Run, _ *record.Result) {
 			run.Probes = append(run.Probes, record.Probe{OffsetS: 60, Ms: 100, Probe: "functional", Error: "timeout"})
 		}, "abandoned-work", false},

@@ -153,7 +153,8 @@ func TestOneLongQueue(t *testing.T) {
 		return s
 	}
 	check(t, play(22, 1), "unknown@ C1 slow-because")
-	check(t, play(22, 5), "accept-backlog@app C2 slow-because")
+	check(t, play(22, 5), "accept-backlog@app C1 slow-because")
+	check(t, play(22, 5).with(besides), "accept-backlog@app C2 slow-because")
 	// In the overload alone: what limits the loads before it is another thing.
-	check(t, play(38, 5), "unknown@ C1 slow-because", "accept-backlog@app C2 next")
+	check(t, play(38, 5), "unknown@ C1 slow-because", "accept-backlog@app C1 next")
 }

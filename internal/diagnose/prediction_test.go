@@ -32,7 +32,7 @@ func TestConfidenceIsEarned(t *testing.T) {
 	} {
 		x := claimOf("cpu-bound-hashing", "user")
 		x.inside = c.inside
-		x.settle(c.predictions)
+		x.settle(c.predictions, false)
 		if x.Confidence != c.want || len(x.Evidence) != len(c.predictions) {
 			t.Errorf("%s: %s with %d pieces of evidence, want %s with %d", c.name, x.Confidence, len(x.Evidence), c.want, len(c.predictions))
 		}

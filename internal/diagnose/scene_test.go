@@ -56,6 +56,9 @@ func flatAt(x float64) scene {
 	return scene{x: [3]float64{2, x, x}, ms: [3]float64{450, 10000 / x, 50000 / x}, recovery: record.SelfHealing}
 }
 
+// besides is a service that shows metrics and has nothing to do with anything: with it a target is not blind.
+var besides = services{"besides": {"process_cpu_seconds_total": always(0.1)}}
+
 func (s scene) with(all ...services) scene {
 	out := services{}
 	for _, some := range append([]services{s.services}, all...) {
