@@ -26,7 +26,7 @@ bench: ## micro-benchmarks with allocations, then what sending costs side by sid
 	go test -run '^$$' -bench . -benchmem ./internal/... ./scenarios
 	bench/table
 
-validate: ## does the search find capacities that are known? ten real runs of two targets, half an hour; interrupt and repeat at will
+validate: ## does the search find capacities that are known? ten real runs of two targets, three quarters of an hour; interrupt and repeat at will
 	CAPTEST_VALIDATE=1 go test -count=1 -timeout $${VALIDATE_TIMEOUT:-60m} -v -run '^TestRealSearchFindsTheTruth$$' ./internal/experiment/search
 
 validate-diagnosis: ## are planted faults named? 56 real runs of the bundled services, three hours; interrupt and repeat at will

@@ -74,7 +74,7 @@ func (c *cell) covers(truth float64) bool {
 // and another one is made in its place.
 func TestRealSearchFindsTheTruth(t *testing.T) {
 	if os.Getenv("CAPTEST_VALIDATE") == "" {
-		t.Skip("takes half an hour: make validate")
+		t.Skip("takes three quarters of an hour: make validate")
 	}
 	runs := 10
 	if text := os.Getenv("VALIDATE_RUNS"); text != "" {
@@ -107,7 +107,7 @@ func searches(t *testing.T, captest, cache string, q queue, runs int) {
 		var x cell
 		file := filepath.Join(cache, strconv.Itoa(seed)+".json")
 		if !validate.Kept(file, &x) {
-			const oneRun = 5 * time.Minute
+			const oneRun = 8 * time.Minute
 			if deadline, set := t.Deadline(); set && time.Until(deadline) < oneRun+30*time.Second {
 				t.Errorf("the time is over after %d runs of %d: call it again, finished ones are kept", counted, runs)
 				break
