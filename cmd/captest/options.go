@@ -70,7 +70,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.engine, "engine", "auto", "who sends: auto, native, http or vegeta (open loads of one step)")
 	f.Uint64Var(&o.seed, "seed", 0, "makes request data reproducible (default: random)")
 	f.StringArrayVar(&o.allowHost, "allow-host", nil, "address, prefix or name load may reach besides loopback (repeatable)")
-	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens")
+	f.DurationVar(&o.maxDuration, "max-duration", 30*time.Minute, "the run is interrupted after this long, whatever happens (default of standard effort 1h, of thorough 3h)")
 	f.BoolVar(&o.noBrake, "no-brake", false, "go on with the load even when more than half of the requests fail or no health check is answered")
 	f.StringArrayVar(&o.skipTests, "skip-test", nil, "a test that is not to be made: "+strings.Join(record.Tests(), ", ")+" (repeatable)")
 	f.StringVar(&o.storeDir, "store-dir", "", "keep the bundled services' databases in this folder (default: a temporary one, removed at the end)")
@@ -93,7 +93,13 @@ func (o *runOptions) given(f *pflag.FlagSet, args []string) {
 		o.scenario = args[0]
 	}
 	o.seedSet, o.targetSet = f.Changed("seed"), f.Changed("target")
+	if longest, ok := longestRun[experiment.Effort(o.effort)]; ok && !f.Changed("max-duration") {
+		o.maxDuration = longest
+	}
 }
+
+// longestRun of efforts whose own loads and pauses may take longer than the flag's default.
+var longestRun = map[experiment.Effort]time.Duration{experiment.Standard: time.Hour, experiment.Thorough: 3 * time.Hour}
 
 // setUsage is the same for every command that starts the bundled services.
 const setUsage = "flip one knob of the bundled services or plant a fault: KNOB=VALUE, SERVICE.KNOB=VALUE or fault=NAME (repeatable)"

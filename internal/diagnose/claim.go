@@ -20,6 +20,8 @@ type claim struct {
 	// aside: it adds to what is slow and is not the resource that limits.
 	aside  bool
 	harmed bool // calls fail, and do not only last
+	// agreed: the evidence from inside or a test is for it, and nothing against: C2, where the target is not blind.
+	agreed bool
 	// rank is the load it shows in: 0 for the one with the highest goodput. What is full there limits, and what only fills up
 	// beyond it comes next.
 	rank int
@@ -68,9 +70,10 @@ func (c *claim) settle(predictions []prediction, blind bool) {
 			c.against("test %s: %s was %.3g %s, expected %s", p.test, p.what, p.measured, p.unit, p.expected)
 		}
 	}
+	c.agreed = len(c.Contradictions) == 0 && (c.inside || met)
 	inside := c.inside && (!blind || c.Cause == "generator-saturated") // of itself captest knows all
 	switch {
-	case len(c.Contradictions) > 0:
+	case !c.agreed:
 	case inside && met:
 		c.Confidence = C3
 	case inside || met:
@@ -159,7 +162,7 @@ func weaker(a, b *claim) bool {
 func (s *sight) roles(claims []claim) {
 	slow := -1
 	before := func(a, b *claim) bool { // whether a limits rather than b; in order of decision where nothing tells
-		for _, d := range []int{number(a.aside) - number(b.aside), number(a.Confidence == C1) - number(b.Confidence == C1), a.rank - b.rank} {
+		for _, d := range []int{number(a.aside) - number(b.aside), number(!a.agreed) - number(!b.agreed), a.rank - b.rank} {
 			if d != 0 {
 				return d < 0
 			}

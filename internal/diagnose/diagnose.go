@@ -24,7 +24,7 @@ const (
 	Next         = "next"
 )
 
-// Confidence of a finding. C1: the black box fits. C2: the target's own metrics fit too, or the kernel beside them. C3: a test's prediction was met.
+// Confidence of a finding. C1: the black box fits. C2: the target's own metrics fit too, or the kernel beside them. C3: a test's prediction was met too.
 const (
 	C1 = "C1"
 	C2 = "C2"

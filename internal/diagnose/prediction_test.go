@@ -18,24 +18,33 @@ func TestConfidenceIsEarned(t *testing.T) {
 		name        string
 		predictions []prediction
 		inside      bool
+		blind       bool
 		want        string
 	}{
-		{"no test", nil, true, C2},
-		{"its own, met", []prediction{own}, true, C3},
-		{"shared, met", []prediction{shared}, true, C2},
-		{"not met", []prediction{missed}, true, C1},
-		{"one met, one not", []prediction{own, missed}, true, C1},
-		{"no test, from outside alone", nil, false, C1},
-		{"met, from outside alone", []prediction{own}, false, C2},
-		{"shared, met, from outside alone", []prediction{shared}, false, C1},
-		{"one met, one not, from outside alone", []prediction{own, missed}, false, C1},
+		{"no test", nil, true, false, C2},
+		{"its own, met", []prediction{own}, true, false, C3},
+		{"shared, met", []prediction{shared}, true, false, C2},
+		{"not met", []prediction{missed}, true, false, C1},
+		{"one met, one not", []prediction{own, missed}, true, false, C1},
+		{"no test, from outside alone", nil, false, false, C1},
+		{"met, from outside alone", []prediction{own}, false, false, C2},
+		{"shared, met, from outside alone", []prediction{shared}, false, false, C1},
+		{"one met, one not, from outside alone", []prediction{own, missed}, false, false, C1},
+		{"no test, by the kernel alone", nil, true, true, C1},
+		{"met, by the kernel alone", []prediction{own}, true, true, C2},
+		{"shared, met, by the kernel alone", []prediction{shared}, true, true, C1},
 	} {
 		x := claimOf("cpu-bound-hashing", "user")
 		x.inside = c.inside
-		x.settle(c.predictions, false)
+		x.settle(c.predictions, c.blind)
 		if x.Confidence != c.want || len(x.Evidence) != len(c.predictions) {
 			t.Errorf("%s: %s with %d pieces of evidence, want %s with %d", c.name, x.Confidence, len(x.Evidence), c.want, len(c.predictions))
 		}
+	}
+	// Of itself captest knows all.
+	captest := claimOf("generator-saturated", "captest")
+	if captest.settle(nil, true); captest.Confidence != C2 {
+		t.Errorf("generator-saturated of a blind target: %s", captest.Confidence)
 	}
 }
 

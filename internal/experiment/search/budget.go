@@ -113,7 +113,7 @@ func (v *view) ideal(before []Trial, a Action) Trial {
 		}
 	}
 	w.Offered, w.Completed, w.OK = x*w.Seconds, x*w.Seconds, x*w.Seconds
-	w.SDMs = w.MeanMs * math.Sqrt(leastVariability)
+	w.SDMs = w.MeanMs * math.Sqrt(now.variability())
 	t.Window = w
 	return t
 }

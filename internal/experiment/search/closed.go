@@ -48,7 +48,7 @@ func (v *view) nextLevel() (users int, phase string) {
 	switch {
 	case !ten:
 		return comparisonUsers, PhaseLevel
-	case one != nil && ones == 1 && (cold(one) || seconds > 4*one.Window.Seconds):
+	case one != nil && ones == 1 && len(v.opens) == 0 && (cold(one) || seconds > 4*one.Window.Seconds):
 		return 1, PhaseLevel // again: the figure is compared, and limits of stability hang on it
 	case fewest > 0 && fewest != comparisonUsers && len(v.opens) == 0 && v.asked(fewest) == 0:
 		return fewest, PhaseLevel

@@ -28,7 +28,7 @@ type pace struct {
 
 // Quick takes 2 minutes of load on a target of 9/s, tests and overload included; standard within 12 and thorough within 40, tests left out.
 // Three trials of 6 s decide a load to ±10 % there: bcrypt-like work (c ≈ 0.3) needs 35 arrivals, 6 s bring 54. A confirmation is
-// twice as long as the trials before it: the design's 120 s for standard left a third of them without the time for a second one, and a
+// twice as long as the trials before it (thorough: ten times, as the design has it): the design's 120 s for standard left a third of them without the time for a second one, and a
 // target that leaks had leaked on by then.
 var paces = map[Effort]pace{
 	Quick: {

@@ -128,17 +128,22 @@ func (v *view) bounds(e []evidence) bounds {
 func (v *view) start() (from, to float64) {
 	best := v.best()
 	w := 1 + v.planned().width
-	within := 0.0
-	for _, t := range v.levels {
-		if t.Verdict.Outcome == Pass {
-			within = max(within, t.Window.Goodput())
-		}
-	}
+	within := v.within()
 	if within == 0 {
 		within = best / 2
 	}
 	to = max(1.1, math.Sqrt(w)) * (1 + Resolution(v.noise(), best*v.planned().short)) * best
 	return min(within, best/math.Sqrt(w)), to
+}
+
+// within is the highest goodput of a closed level that held the limits; 0 when none did.
+func (v *view) within() (x float64) {
+	for _, t := range v.levels {
+		if t.Verdict.Outcome == Pass {
+			x = max(x, t.Window.Goodput())
+		}
+	}
+	return x
 }
 
 // nextOpen is the next open trial, or the hand-over.
@@ -177,7 +182,7 @@ func (v *view) nextOpen() Action {
 		next = v.open(PhaseConfirm, b.from)
 	case b.tie != nil:
 		next = v.open(PhaseClassify, b.tie.load)
-	case b.to/b.from > (1+w)*1.001 && (b.lo != nil || b.hi != nil || b.to/b.from > farApart):
+	case b.to/b.from > (1+w)*1.001 && (b.lo != nil || b.hi != nil || v.within() > 0 && b.to/b.from > farApart):
 		next = v.open(PhaseBracket, math.Sqrt(b.from*b.to))
 	case b.to/b.from > (1+w)*1.001:
 		next = v.open(PhaseBracket, b.from) // RFC 9971: the lower load first
@@ -198,7 +203,8 @@ func (v *view) nextOpen() Action {
 		next = confirm
 		next.Why = "the time is nearly over"
 	}
-	if left := overrun*v.budget - v.spent - next.Warm; next.cost() > left+next.Warm && (b.lo == nil || failed == 1) && left >= v.planned().full {
+	sure := b.lo != nil && b.lo.lower && sameLoad(b.lo.load, next.PerSecond)
+	if left := overrun*v.budget - v.spent - next.Warm; next.cost() > left+next.Warm && (b.lo == nil || failed == 1 && !sure) && left >= v.planned().full {
 		next = v.open(PhaseClassify, next.PerSecond) // too late to confirm, not too late to find a load that holds
 	}
 	if v.spent+next.cost() > overrun*v.budget {
@@ -209,7 +215,7 @@ func (v *view) nextOpen() Action {
 
 const (
 	confirmTries = 3
-	// farApart: bounds of this ratio are bisected at once. A closed level has held the lower one, and 6 s more at it say little.
+	// farApart: bounds of this ratio, the lower of which a closed level has held, are bisected at once: a trial at it would say little more.
 	farApart = 1.5
 	// overrun: a last confirmation may take this much of the budget, rather than leave everything before it unconfirmed.
 	overrun = 1.04

@@ -21,6 +21,7 @@ type queue struct {
 	epoch   float64 // sd of a factor that changes every ten seconds: a noisy neighbour
 	inflate float64 // service grows by this share for each request in the system beyond the servers: retrograde
 	room    int     // in the system at most; more is answered 503; 0: no limit
+	delay   float64 // s that every request takes on top, and nobody waits for: the services behind
 	tokens  float64 // admitted per second at most, burst of 5; 0: no limit
 
 	rng      *rand.Rand
@@ -69,7 +70,7 @@ func (q *queue) arrive(t float64) (leaves float64, ok bool) {
 	q.free[i] = leaves
 	heap.Push(&q.inside, leaves)
 	q.served++
-	return leaves, true
+	return leaves + q.delay, true
 }
 
 // next is the server that is free first.

@@ -154,8 +154,13 @@ type view struct {
 
 func (p Plan) view(trials []Trial) *view {
 	v := &view{Plan: p, pace: p.pace(), trials: trials}
+	opened := false
 	for i := range trials {
 		t := &trials[i]
+		if t.Action.Kind == Open && !opened { // once: what a later busy level shows would move the end of a search that is nearly over
+			opened = true
+			v.budgetFor()
+		}
 		if t.Action.Phase == PhaseOverload {
 			continue
 		}
@@ -168,10 +173,17 @@ func (p Plan) view(trials []Trial) *view {
 			v.opens = append(v.opens, t)
 		}
 	}
-	if v.noise() > uneven {
-		v.budget = v.unevenBudget
+	if !opened {
+		v.budgetFor()
 	}
 	return v
+}
+
+// budgetFor is decided by the levels so far.
+func (v *view) budgetFor() {
+	if v.variability() > uneven {
+		v.budget = v.unevenBudget
+	}
 }
 
 // generatorLimit is the trial at which the generator was the limit twice in a row.

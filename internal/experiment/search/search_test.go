@@ -328,7 +328,7 @@ func TestSearchAlwaysEnds(t *testing.T) {
 				*w = Window{Seconds: w.Seconds}
 			}
 		}, nil)
-		if budget := p.pace().unevenBudget; load > 1.001*overrun*budget && load > 1.01*levels {
+		if budget := p.pace().budget; load > 1.001*overrun*budget && load > 1.01*levels {
 			t.Fatalf("%.0f s of load, %.0f of them closed, of %.0f", load, levels, budget)
 		}
 		a := p.Answer(trials)

@@ -27,7 +27,7 @@ func seek(p Plan, q queue, limits []limit, seed uint64) found {
 	q.start(seed)
 	var f found
 	var middle queue // of the last trial, which confirms
-	p.QuietMs = 1000 * q.mean
+	p.QuietMs = 1000 * (q.mean + q.delay)
 	for _, l := range limits {
 		if l.p95Ms > 0 {
 			p.Latency = append(p.Latency, Percentile{Quantile: 0.95, LimitMs: l.p95Ms})
@@ -90,11 +90,16 @@ func simulations() []simulation {
 		{name: "1 server, c=0.3", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3}},
 		{name: "4 servers, c=0.3", queue: queue{servers: 4, mean: 0.25, shape: "lognormal", cv: 0.3}},
 		{name: "1 server, c=0.6", queue: queue{servers: 1, mean: 0.05, shape: "lognormal", cv: 0.6}},
+		{name: "1 server, c=0.7", queue: queue{servers: 1, mean: 0.05, shape: "lognormal", cv: 0.7}},
 		{name: "1 server, exponential", queue: queue{servers: 1, mean: 0.05, shape: "exponential"}},
 		{name: "1 server, log-normal c=1", queue: queue{servers: 1, mean: 0.05, shape: "lognormal", cv: 1}},
 		{name: "4 servers, exponential", queue: queue{servers: 4, mean: 0.1, shape: "exponential"}},
 		{name: "c=0.3, p95 limit", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3}, limits: p95(600), plan: slo},
 		{name: "4 servers, exponential, p95 limit", queue: queue{servers: 4, mean: 0.1, shape: "exponential"}, limits: p95(600), plan: slo},
+		{
+			name:  "hashing before a delay, p95 limit", // the bundled services
+			queue: queue{servers: 2, mean: 0.2, shape: "lognormal", cv: 0.15, delay: 0.2, epoch: 0.03}, limits: p95(1000), plan: slo,
+		},
 		{name: "slow start", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, slow: 1, slowFor: 40}},
 		{name: "noisy neighbour, 3 %", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, epoch: 0.03}},
 		{name: "drift, 6 %/10 min", queue: queue{servers: 1, mean: 0.11, shape: "lognormal", cv: 0.3, drift: 1e-4}},
@@ -222,7 +227,14 @@ func (s simulation) judge(t *testing.T, r tally) {
 	if got := quantileOf(r.widths, 0.5); r.n >= 100 && !s.wider && got > 2*p/(1-p) {
 		t.Errorf("%s: half of the intervals are wider than %.1f %%, with ±%.1f %% promised", name, 100*got, 100*p)
 	}
-	if got, most := quantileOf(r.loads, 1), paces[s.effort].unevenBudget*overrun; got > most+1 {
+	most, longest := s.effort.Longest()
+	if s.queue.cv > 0.1 || s.queue.shape == "exponential" { // one that is rather even may look very uneven by chance, in one search of a hundred
+		if got := quantileOf(r.loads, 0.99); s.queue.cv <= 0.3 && s.queue.shape != "exponential" && got > most+1 {
+			t.Errorf("%s: %.0f s of load in one search of a hundred, of %.0f", name, got, most)
+		}
+		most = longest
+	}
+	if got := quantileOf(r.loads, 1); got > most+1 {
 		t.Errorf("%s: %.0f s of load, of %.0f", name, got, most)
 	}
 	if got := quantileOf(r.guesses, 0.5); r.n >= 100 && got > 0.2 {

@@ -25,7 +25,7 @@ const (
 	onesVar = 20
 	// cautious: c² is taken above what was seen by so many times its relative variance. Its estimates are skewed the more the less is
 	// known: most lie too low, and where chance made the work look even it also made the target look fast.
-	cautious = 6
+	cautious, mostCautious = 6, 0.5
 	// apart: so many standard deviations between two measures of c² are no chance.
 	apart = 2
 	// oneRequest: X(1)·R(1) of a journey that is one request without a pause is 1; further away the response times are of other things.
@@ -112,7 +112,7 @@ func (v *view) station() (s station, ok bool) {
 		s.c2 = max(a, b)
 	}
 	s.c2 = max(leastVariability, s.c2)
-	s.c2 *= 1 + cautious*s.c2SD*s.c2SD
+	s.c2 *= 1 + min(cautious*s.c2SD*s.c2SD, mostCautious)
 	// A quantile q of n answers has the variance q(1−q)/(n·f²), f the density there: 19/n·(S/p95)² of the square of p95 for an exponential tail.
 	s.p95Var = s.c2 * 19 / one.Window.OK * math.Pow(s.meanS/s.p95S, 2)
 	c := math.Sqrt(s.c2)
