@@ -133,3 +133,18 @@ func TestAPlanCountsExactly(t *testing.T) {
 		t.Errorf("--answer 0s: exit %d: %s", code, stderr)
 	}
 }
+
+// TestLongEffortsMayEnd: the flag's default is too short for them; what the user says stands.
+func TestLongEffortsMayEnd(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                                     "at most 30 min 0 s",
+		"--effort=standard":                    "at most 60 min 0 s",
+		"--effort=thorough":                    "at most 180 min 0 s",
+		"--effort=thorough --max-duration=10m": "at most 10 min 0 s",
+	} {
+		if code, out, errs := inProcess(append([]string{"plan"}, strings.Fields(args)...)...); code != gate.ExitPass || !strings.Contains(out, want) {
+			t.Errorf("plan %s: exit %d, want %q in\n%s%s", args, code, want, out, errs)
+		}
+	}
+}
