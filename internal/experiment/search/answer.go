@@ -9,7 +9,7 @@ import (
 
 // Answer is what a search found. Rates are per second; 0 is unknown.
 type Answer struct {
-	Lower, Upper   float64    // the loads that held and did not hold, as tried
+	Lower, Upper   float64    // the loads that held, confirmed if one was, and did not hold, as tried
 	Confirmed      float64    // the interval to quote: no higher than Lower/(1+ε) and the credible interval's end …
 	Refuted        float64    // … and no lower than Upper and its other end; at least Resolution wide. With a foresight that counts, the credible interval
 	IsConfirmed    bool       // the lower bound held a confirmation
@@ -66,38 +66,37 @@ func (v *view) interval(a *Answer) {
 	e := v.evidence()
 	b := v.bounds(e)
 	if b.lo != nil {
-		a.Lower, a.IsConfirmed = b.lo.load, b.lo.confirmed
+		a.Lower = b.lo.load
+		for i := range e {
+			if e[i].confirmed && e[i].load <= b.lo.load {
+				a.Lower, a.IsConfirmed = e[i].load, true
+			}
+		}
 	}
 	if b.hi != nil {
 		a.Upper = b.hi.load
 	}
-	least, most := v.prior(e)
-	share := v.pace.share
-	if v.noise() > uneven {
-		share = max(share, unevenShare)
-	}
-	weights := v.scatter()
-	alone := Credible(v.trials, least, most, credibleShare, weights, nil)
+	alone, share := v.trialsAlone(e)
 	quoted := alone.between(share)
 	a.Credible = &alone
 	f := v.foreseen(e)
 	a.Foreseen = f
 	var theory Posterior
 	if f != nil {
-		theory = Credible(v.trials, least, most, credibleShare, weights, &f.foresight)
+		theory = v.credible(e, &f.foresight)
 		if f.Against == "" && theory.Evidence < alone.Evidence {
 			f.Against = "the open loads are likelier without it"
 		}
 	}
 	n := 0.0
 	for _, t := range v.opens {
-		if b.lo != nil && sameLoad(t.Action.PerSecond, b.lo.load) {
+		if sameLoad(t.Action.PerSecond, a.Lower) {
 			n += t.Window.Offered
 		}
 	}
 	a.Resolution = Resolution(v.noise(), n)
-	if b.lo != nil {
-		a.MeanMs, a.MeanHalfMs = v.latencyAt(b.lo.load)
+	if a.Lower > 0 {
+		a.MeanMs, a.MeanHalfMs = v.latencyAt(a.Lower)
 	}
 	if f.Counts() {
 		a.Credible = &theory
@@ -109,7 +108,7 @@ func (v *view) interval(a *Answer) {
 	switch {
 	case a.Lower > 0: // n arrivals without a backlog show that capacity is not below load/(1+ε)
 		a.Confirmed = min(a.Lower/(1+eps), quoted.Low)
-	case quoted.Low > 1.1*least:
+	case quoted.Low > 1.1*alone.least:
 		a.Confirmed, eps = quoted.Low, 0
 	}
 	switch _, why := v.nextDoubling(); {
@@ -143,6 +142,21 @@ const (
 	foreseenShare = 0.95
 	beyond        = 1.5 // how far beyond the loads tried capacity may lie
 )
+
+// credible is what the open loads say of capacity, after what was thought of it before.
+func (v *view) credible(e []evidence, before *foresight) Posterior {
+	least, most := v.prior(e)
+	return Credible(v.trials, least, most, credibleShare, v.scatter(), before)
+}
+
+// trialsAlone is that without theory, and the share of it that is quoted.
+func (v *view) trialsAlone(e []evidence) (p Posterior, share float64) {
+	share = v.pace.share
+	if v.noise() > uneven {
+		share = max(share, unevenShare)
+	}
+	return v.credible(e, nil), share
+}
 
 // foreseen is the foresight of a target whose open loads alone would not keep the promise, and what speaks against it; nil without one.
 func (v *view) foreseen(e []evidence) *Foreseen {

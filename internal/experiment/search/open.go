@@ -136,6 +136,19 @@ func (v *view) start() (from, to float64) {
 	return min(within, best/math.Sqrt(w)), to
 }
 
+// confirmable is the load that a confirmation of a load is made at: that load, or, where there is time for this confirmation only, the largest that
+// takes nothing from the interval, which ends at the posterior's lower end anyway. The largest load that held is the luckiest one: two of
+// five confirmations at it failed in simulated quick searches of the bundled services.
+func (v *view) confirmable(e []evidence, a *Action) float64 {
+	if len(v.opens) == 0 || v.spent+2*a.cost() <= overrun*v.budget {
+		return a.PerSecond
+	}
+	p, share := v.trialsAlone(e)
+	shown := p.between(share).Low * (1 + Resolution(v.noise(), a.PerSecond*a.Measured))
+	w := 1 + v.planned().width
+	return min(a.PerSecond, max(shown, a.PerSecond/(w*w)))
+}
+
 // within is the highest goodput of a closed level that held the limits; 0 when none did.
 func (v *view) within() (x float64) {
 	for _, t := range v.levels {
@@ -202,6 +215,9 @@ func (v *view) nextOpen() Action {
 	if next.Phase != PhaseConfirm && v.spent+next.cost()+confirm.cost() > v.budget {
 		next = confirm
 		next.Why = "the time is nearly over"
+	}
+	if next.Phase == PhaseConfirm {
+		next.PerSecond = v.confirmable(e, &next)
 	}
 	sure := b.lo != nil && b.lo.lower && sameLoad(b.lo.load, next.PerSecond)
 	if left := overrun*v.budget - v.spent - next.Warm; next.cost() > left+next.Warm && (b.lo == nil || failed == 1 && !sure) && left >= v.planned().full {

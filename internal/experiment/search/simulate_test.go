@@ -124,6 +124,7 @@ func simulations() []simulation {
 type tally struct {
 	foreseen                                      int // whose foresight counted
 	n, covered, over, unknown, unconfirmed, noisy int
+	claimed                                       int // confirmed at a load that no confirmation was made at
 	widths, promises, loads, guesses              []float64
 	truth                                         float64
 }
@@ -153,6 +154,10 @@ func (s simulation) run() tally {
 		}
 		if !a.IsConfirmed {
 			t.unconfirmed++
+		} else if !slices.ContainsFunc(f.trials, func(x Trial) bool {
+			return x.Action.Phase == PhaseConfirm && x.Verdict.Outcome == Pass && x.Action.PerSecond == a.Lower
+		}) {
+			t.claimed++
 		}
 		if a.Credible != nil && a.Credible.Noisy() {
 			t.noisy++
@@ -236,6 +241,9 @@ func (s simulation) judge(t *testing.T, r tally) {
 	}
 	if got := quantileOf(r.loads, 1); got > most+1 {
 		t.Errorf("%s: %.0f s of load, of %.0f", name, got, most)
+	}
+	if got := r.percent(r.unconfirmed); r.n >= 100 && got > 25 || r.claimed > 0 {
+		t.Errorf("%s: %.1f %% of the lower bounds are not confirmed, %d confirmed at a load that was not", name, got, r.claimed)
 	}
 	if got := quantileOf(r.guesses, 0.5); r.n >= 100 && got > 0.2 {
 		t.Errorf("%s: the time left is wrong by %.0f %%", name, 100*got)
