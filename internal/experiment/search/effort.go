@@ -13,6 +13,7 @@ const (
 // pace holds every length of a search in seconds, so that one table says what an effort means.
 type pace struct {
 	finer           float64 // f: a trial resolves f·w, so that what its resolution adds leaves the interval within ±w
+	finerBusy       float64 // both levels that keep an uneven target busy tell its throughput to this part of w together
 	width           float64 // w: upper bound ÷ lower bound − 1 at which bisection ends
 	level, levelMax float64 // measured part of a closed level
 	completions     float64 // wanted of a closed level
@@ -32,15 +33,15 @@ type pace struct {
 // target that leaks had leaked on by then.
 var paces = map[Effort]pace{
 	Quick: {
-		width: 0.10, finer: 0.8, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
+		width: 0.10, finer: 0.8, finerBusy: 0.7, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
 		cooldown: 0.5, budget: 85, unevenBudget: 136, share: 0.92,
 	},
 	Standard: {
-		width: 0.05, finer: 0.7, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 60,
-		cooldown: 2, budget: 612, unevenBudget: 860, share: 0.90,
+		width: 0.05, finer: 0.7, finerBusy: 0.65, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 60,
+		cooldown: 2, budget: 612, unevenBudget: 920, share: 0.90,
 	},
 	Thorough: {
-		width: 0.025, finer: 0.6, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,
+		width: 0.025, finer: 0.6, finerBusy: 0.7, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,
 		cooldown: 2, budget: 2160, unevenBudget: 3000, share: 0.90,
 	},
 }

@@ -20,9 +20,8 @@ const (
 	// stretched: how many times the fewest busy users the second busy level may have. Further apart they would show a fall better, and
 	// take longer to say the same.
 	stretched = 4
-	// finerBusy: both busy levels together tell throughput to this part of the promise, where busyShare of the time that is left allows
-	// for it, and openShare of the budget stays for open loads.
-	finerBusy, busyShare, openShare = 0.7, 0.5, 0.28
+	// Busy levels take busyShare of the time that is left at most, and openShare of the budget stays for open loads.
+	busyShare, openShare = 0.5, 0.28
 )
 
 // Busy is for how many seconds of load at most both busy levels are measured, warm-up included.
@@ -83,7 +82,7 @@ func (v *view) busyLevels() (fewest, most int, seconds float64) {
 	}
 	left, r := v.left(), float64(fewest)/v.best()
 	warm := min(max(2*r, v.warm), v.levelMax)
-	seconds = min(arrivalsFor(v.variability(), finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget-2*warm) / 2
+	seconds = min(arrivalsFor(v.variability(), v.finerBusy*v.pace.width)/v.best(), busyShare*left, left-openShare*v.budget-2*warm) / 2
 	if fewest == 0 || seconds < max(v.pace.level, 6*r) {
 		return 0, 0, 0
 	}

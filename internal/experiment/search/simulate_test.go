@@ -155,7 +155,7 @@ func (s simulation) run() tally {
 		if !a.IsConfirmed {
 			t.unconfirmed++
 		} else if !slices.ContainsFunc(f.trials, func(x Trial) bool {
-			return x.Action.Phase == PhaseConfirm && x.Verdict.Outcome == Pass && x.Action.PerSecond == a.Lower
+			return x.Action.Phase == PhaseConfirm && x.Verdict.Outcome == Pass && sameLoad(x.Action.PerSecond, a.Lower)
 		}) {
 			t.claimed++
 		}
