@@ -29,8 +29,8 @@ type pace struct {
 
 // Quick takes 2 minutes of load on a target of 9/s, tests and overload included; standard within 12 and thorough within 40, tests left out.
 // Three trials of 6 s decide a load to ±10 % there: bcrypt-like work (c ≈ 0.3) needs 35 arrivals, 6 s bring 54. A confirmation is
-// twice as long as the trials before it (thorough: ten times, as the design has it): the design's 120 s for standard left a third of them without the time for a second one, and a
-// target that leaks had leaked on by then.
+// twice as long as the trials before it (thorough: ten times, as the design has it): the design's 120 s for standard left a third of the searches
+// without the time for a second one, and a target that leaks had leaked on by then.
 var paces = map[Effort]pace{
 	Quick: {
 		width: 0.10, finer: 0.8, finerBusy: 0.7, level: 4, levelMax: 6, completions: 40, warm: 1, short: 6, full: 6, longest: 15, confirm: 12,
