@@ -25,6 +25,13 @@ func longerTrial(r *record.Result) (perSecond float64, why string) {
 	return perSecond, why
 }
 
+// heldShortly says whether any shorter open trial held.
+func heldShortly(r *record.Result) bool {
+	return slices.ContainsFunc(r.Trials, func(t record.Trial) bool {
+		return (t.Phase == "bracket" || t.Phase == "classify") && t.Verdict == "pass"
+	})
+}
+
 func capacityFact(r *record.Result) fact {
 	f := fact{Label: capacityLabel}
 	c := r.Capacity
@@ -56,6 +63,8 @@ func capacityFact(r *record.Result) fact {
 				word += ": a longer trial at " + digits3(*c.Tried.Confirmed) + "/s held"
 			}
 		case c.Confirmation:
+		case c.Tried != nil && c.Tried.Confirmed == nil && at > 0 && heldShortly(r):
+			word = join(end+"estimated from all trials: what held in a short one did not in a longer one at "+digits3(at)+"/s", ": ", why)
 		case c.Tried != nil && c.Tried.Confirmed == nil:
 			word = end + "estimated from all trials: no open load held"
 		case at > 0:

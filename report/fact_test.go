@@ -38,6 +38,10 @@ func TestCapacityFact(t *testing.T) {
 		}, "8.50–10.5", "= 510–630 users/minute, the lower end confirmed; limits held up to 8 users"},
 		"no longer trial": {func(r *record.Result) { r.Trials = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end held, not confirmed by a longer trial; limits held up to 8 users"},
 		"nothing held":    {func(r *record.Result) { r.Capacity.Tried.Confirmed = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end estimated from all trials: no open load held; limits held up to 8 users"},
+		"nothing held for long": {func(r *record.Result) {
+			r.Capacity.Tried.Confirmed = nil
+			r.Trials = append(r.Trials, record.Trial{Phase: "bracket", Verdict: "pass", Load: record.Load{RatePerSecond: 11}})
+		}, "8.50–10.5", "= 510–630 users/minute, the lower end estimated from all trials: what held in a short one did not in a longer one at 10.0/s: not steady: slower; limits held up to 8 users"},
 		"no upper end": {func(r *record.Result) {
 			r.Capacity.PerSecond.Refuted, r.Capacity.PerMinute.Refuted, r.Capacity.Confirmation, r.Trials = nil, nil, true, nil
 		}, "8.50", "= 510 users/minute, confirmed; limits held up to 8 users; no load broke a limit, so it may be more"},

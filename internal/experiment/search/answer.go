@@ -76,18 +76,9 @@ func (v *view) interval(a *Answer) {
 	if b.hi != nil {
 		a.Upper = b.hi.load
 	}
-	alone, share := v.trialsAlone(e)
-	quoted := alone.between(share)
-	a.Credible = &alone
-	f := v.foreseen(e)
-	a.Foreseen = f
-	var theory Posterior
-	if f != nil {
-		theory = v.credible(e, &f.foresight)
-		if f.Against == "" && theory.Evidence < alone.Evidence {
-			f.Against = "the open loads are likelier without it"
-		}
-	}
+	known := v.believe(e)
+	quoted, f := known.quoted, known.foreseen
+	a.Credible, a.Foreseen = &known.posterior, f
 	n := 0.0
 	for _, t := range v.opens {
 		if sameLoad(t.Action.PerSecond, a.Lower) {
@@ -99,23 +90,25 @@ func (v *view) interval(a *Answer) {
 		a.MeanMs, a.MeanHalfMs = v.latencyAt(a.Lower)
 	}
 	if f.Counts() {
-		a.Credible = &theory
-		quoted = theory.between(foreseenShare)
 		a.Confirmed, a.Refuted, a.Width = quoted.Low, quoted.High, quoted.High/quoted.Low-1
 		return
+	}
+	held := 0.0
+	if b.lo != nil {
+		held = b.lo.load
 	}
 	eps := a.Resolution
 	switch {
 	case a.Lower > 0: // n arrivals without a backlog show that capacity is not below load/(1+ε)
 		a.Confirmed = min(a.Lower/(1+eps), quoted.Low)
-	case quoted.Low > 1.1*alone.least:
+	case quoted.Low > 1.1*quoted.least:
 		a.Confirmed, eps = quoted.Low, 0
 	}
 	switch _, why := v.nextDoubling(); {
 	case a.Upper > 0:
 		a.Refuted = max(a.Upper, quoted.High)
 	case why == rampFlat || why == rampLimit: // a load above what the target can complete at all must build a backlog
-		a.Refuted = max(v.best()*(1+v.bestResolution()), a.Lower*(1+eps), quoted.High)
+		a.Refuted = max(v.best()*(1+v.bestResolution()), held*(1+eps), quoted.High)
 	}
 	if a.Confirmed <= 0 || a.Refuted <= 0 {
 		return
@@ -143,19 +136,31 @@ const (
 	beyond        = 1.5 // how far beyond the loads tried capacity may lie
 )
 
-// credible is what the open loads say of capacity, after what was thought of it before.
-func (v *view) credible(e []evidence, before *foresight) Posterior {
-	least, most := v.prior(e)
-	return Credible(v.trials, least, most, credibleShare, v.scatter(), before)
+// belief is what the open loads say of capacity, with theory where it counts, and the part of that to quote.
+type belief struct {
+	posterior, quoted Posterior
+	foreseen          *Foreseen // nil: none
 }
 
-// trialsAlone is that without theory, and the share of it that is quoted.
-func (v *view) trialsAlone(e []evidence) (p Posterior, share float64) {
-	share = v.pace.share
+func (v *view) believe(e []evidence) belief {
+	least, most := v.prior(e)
+	weights := v.scatter()
+	share := v.pace.share
 	if v.noise() > uneven {
 		share = max(share, unevenShare)
 	}
-	return v.credible(e, nil), share
+	b := belief{posterior: Credible(v.trials, least, most, credibleShare, weights, nil), foreseen: v.foreseen(e)}
+	if f := b.foreseen; f != nil {
+		theory := Credible(v.trials, least, most, credibleShare, weights, &f.foresight)
+		if f.Against == "" && theory.Evidence < b.posterior.Evidence {
+			f.Against = "the open loads are likelier without it"
+		}
+		if f.Counts() {
+			b.posterior, share = theory, foreseenShare
+		}
+	}
+	b.quoted = b.posterior.between(share)
+	return b
 }
 
 // foreseen is the foresight of a target whose open loads alone would not keep the promise, and what speaks against it; nil without one.
@@ -291,6 +296,8 @@ func (v *view) note(a *Answer) string {
 	switch {
 	case a.Best <= 0:
 		out = append(out, "no level completed anything")
+	case len(v.opens) > 0 && a.Lower <= 0 && v.seen(Pass):
+		out = append(out, "what held in a short trial did not hold in a longer one")
 	case len(v.opens) > 0 && a.Lower <= 0:
 		out = append(out, "no open load held the limits")
 	case len(v.opens) > 0 && !a.IsConfirmed:

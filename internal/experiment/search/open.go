@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Open loads: bisect between a load that holds and one that does not, try both until they are classed, confirm the lower.
+// Open loads: bisect between a load that holds and one that does not, try both until they are classed, confirm the lower or a load a little below it.
 
 // evidence is every valid open trial at one load.
 type evidence struct {
@@ -136,17 +136,16 @@ func (v *view) start() (from, to float64) {
 	return min(within, best/math.Sqrt(w)), to
 }
 
-// confirmable is the load that a confirmation of a load is made at: that load, or, where there is time for this confirmation only, the largest that
-// takes nothing from the interval, which ends at the posterior's lower end anyway. The largest load that held is the luckiest one: two of
-// five confirmations at it failed in simulated quick searches of the bundled services.
+// confirmable is the load that a confirmation is made at: the one it is for, or, where there is time for a single confirmation, the largest that
+// takes next to nothing from the interval, which begins at the posterior's lower end anyway; two widths less at most. The largest load
+// that held is the luckiest one: two of five confirmations at it failed in simulated quick searches of the bundled services.
 func (v *view) confirmable(e []evidence, a *Action) float64 {
-	if len(v.opens) == 0 || v.spent+2*a.cost() <= overrun*v.budget {
+	if after := v.spent + a.cost(); len(v.opens) == 0 || after > overrun*v.budget || after+a.cost() <= overrun*v.budget {
 		return a.PerSecond
 	}
-	p, share := v.trialsAlone(e)
-	shown := p.between(share).Low * (1 + Resolution(v.noise(), a.PerSecond*a.Measured))
+	low := v.believe(e).quoted.Low * (1 + Resolution(v.noise(), a.PerSecond*a.Measured))
 	w := 1 + v.planned().width
-	return min(a.PerSecond, max(shown, a.PerSecond/(w*w)))
+	return min(a.PerSecond, max(low, a.PerSecond/(w*w)))
 }
 
 // within is the highest goodput of a closed level that held the limits; 0 when none did.

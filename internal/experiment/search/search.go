@@ -6,7 +6,7 @@
 //
 // The way up (measurement 3.4): closed levels of 1, 2, 4 … users, which cannot build an unbounded queue; then open loads,
 // bisected between what the levels held and more than they ever gave; then both bounds tried again until they are classed
-// (RFC 9971); then the lower one confirmed; then the target is handed over, to be overloaded and watched.
+// (RFC 9971); then the lower one, or one a little below it, confirmed; then the target is handed over, to be overloaded and watched.
 package search
 
 import "fmt"
