@@ -65,10 +65,12 @@ func (p Plan) Answer(trials []Trial) Answer {
 func (v *view) interval(a *Answer) {
 	e := v.evidence()
 	b := v.bounds(e)
+	held := 0.0 // the largest load that held; Lower is less where a smaller one was confirmed
 	if b.lo != nil {
-		a.Lower = b.lo.load
+		held = b.lo.load
+		a.Lower = held
 		for i := range e {
-			if e[i].confirmed && e[i].load <= b.lo.load {
+			if e[i].confirmed && e[i].load <= held {
 				a.Lower, a.IsConfirmed = e[i].load, true
 			}
 		}
@@ -92,10 +94,6 @@ func (v *view) interval(a *Answer) {
 	if f.Counts() {
 		a.Confirmed, a.Refuted, a.Width = quoted.Low, quoted.High, quoted.High/quoted.Low-1
 		return
-	}
-	held := 0.0
-	if b.lo != nil {
-		held = b.lo.load
 	}
 	eps := a.Resolution
 	switch {
