@@ -295,7 +295,7 @@ func (v *view) note(a *Answer) string {
 	case a.Best <= 0:
 		out = append(out, "no level completed anything")
 	case len(v.opens) > 0 && a.Lower <= 0 && v.seen(Pass):
-		out = append(out, "what held in a short trial did not hold in a longer one")
+		out = append(out, "what held in one trial did not in another, and nothing below held")
 	case len(v.opens) > 0 && a.Lower <= 0:
 		out = append(out, "no open load held the limits")
 	case len(v.opens) > 0 && !a.IsConfirmed:
