@@ -40,6 +40,12 @@ func capacityOf(p search.Plan, found []search.Trial, per float64) record.Capacit
 	if f := a.Foreseen; f != nil {
 		c.Foreseen = &record.Foreseen{PerSecond: f.PerSecond * per, Percent: f.Percent, BusyPerSecond: f.Busy * per, Variability: f.C2, Against: f.Against}
 	}
+	if g := a.Aging; g != nil {
+		c.Aging = &record.Aging{PercentPer10Minutes: g.Percent, LikelyPercent: 100 * g.Likely}
+	}
+	if x := a.Collapse; x != nil {
+		c.Collapse = &record.Collapse{SlowerPercent: x.SlowerPercent, LoweredPercent: x.LoweredPercent, HeldSeconds: x.Seconds}
+	}
 	c.PerMinute = record.Bounds{Confirmed: times60(c.PerSecond.Confirmed), Refuted: times60(c.PerSecond.Refuted)}
 	c.IntervalPercent = positive(100 * a.Width)
 	for _, t := range search.Levels(found) {

@@ -22,6 +22,8 @@ type Capacity struct {
 	PlannedPercent    *float64  `json:"planned_percent,omitempty"`  // ± open loads alone would tell in the time they had
 	ResolutionPercent *float64  `json:"resolution_percent"`         // of all trials at the lower load together, at 95 %
 	Foreseen          *Foreseen `json:"foreseen,omitempty"`         // where trials alone are too coarse: what theory says
+	Aging             *Aging    `json:"aging,omitempty"`            // nil: nothing speaks for a target that loses capacity while it is searched
+	Collapse          *Collapse `json:"collapse,omitempty"`         // nil: more requests inside do not plainly slow the target down
 	MeanMs            *float64  `json:"mean_ms,omitempty"`          // response time at the lower load, from the longest trial there
 	MeanHalfMs        *float64  `json:"mean_half_ms,omitempty"`     // its 95 % half-width, by batch means
 	NoisyTarget       bool      `json:"noisy_target,omitempty"`     // loads held and did not in no clear order
@@ -47,6 +49,19 @@ type Foreseen struct {
 
 // Counts says whether the interval rests on it; on nil it does not.
 func (f *Foreseen) Counts() bool { return f != nil && f.Against == "" }
+
+// Aging of a target that most likely loses capacity while it is searched; the interval is for the end of the search.
+type Aging struct {
+	PercentPer10Minutes float64 `json:"percent_per_10_minutes"` // of capacity
+	LikelyPercent       float64 `json:"likely_percent"`         // how likely it is that it loses any
+}
+
+// Collapse in the end, of a target that takes longer the more requests are inside it: the interval is lowered to what holds for ten minutes.
+type Collapse struct {
+	SlowerPercent  float64 `json:"slower_percent"`  // an answer, for each request inside
+	LoweredPercent float64 `json:"lowered_percent"` // the lower end
+	HeldSeconds    float64 `json:"held_seconds"`    // the lower load did, as tried
+}
 
 // Bounds of an interval; nil is unknown.
 type Bounds struct {

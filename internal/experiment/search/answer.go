@@ -24,8 +24,23 @@ type Answer struct {
 	Users          int        // the largest closed level within the limits; 0: none
 	Knee           float64    // N*; 0: unknown
 	Foreseen       *Foreseen  // nil: trials alone keep the promise, or no queue explains the target
+	Aging          *Aging     // nil: nothing speaks for a target that loses capacity while it is searched
+	Collapse       *Collapse  // nil: more requests inside do not plainly slow it down
 	GeneratorLimit string     // the load at which the generator was the limit
 	Method, Note   string     // for people
+}
+
+// Aging of a target that most likely loses capacity while it is searched.
+type Aging struct {
+	Percent float64 // of capacity, in ten minutes
+	Likely  float64 // how likely it is that it loses any
+}
+
+// Collapse in the end of a target that takes longer the more requests are inside it: the interval is lowered to what holds for ten minutes.
+type Collapse struct {
+	SlowerPercent  float64 // for each request inside
+	LoweredPercent float64 // the lower end, from what was tried
+	Seconds        float64 // for which the lower load held
 }
 
 // Foreseen capacity: what a queue that completes Busy per second when it is never idle, at work of variance C2 (over the square of
@@ -81,6 +96,9 @@ func (v *view) interval(a *Answer) {
 	known := v.believe(e)
 	quoted, f := known.quoted, known.foreseen
 	a.Credible, a.Foreseen = &known.posterior, f
+	if p := known.aging.likely(); p >= agesFrom {
+		a.Aging = &Aging{Percent: 100 * -math.Expm1(-600*known.aging.rate()/p), Likely: p}
+	}
 	n := 0.0
 	for _, t := range v.opens {
 		if sameLoad(t.Action.PerSecond, a.Lower) {
@@ -115,6 +133,7 @@ func (v *view) interval(a *Answer) {
 		r := math.Exp(z95 * f.sd)
 		a.Confirmed, a.Refuted = min(a.Confirmed, f.PerSecond/r), max(a.Refuted, f.PerSecond*r)
 	}
+	v.forLong(a)
 	if want := 1 + max(v.pace.width, eps); a.Refuted/a.Confirmed < want {
 		grow := math.Sqrt(want * a.Confirmed / a.Refuted)
 		a.Confirmed /= grow
@@ -138,18 +157,20 @@ const (
 type belief struct {
 	posterior, quoted Posterior
 	foreseen          *Foreseen // nil: none
+	aging             aging
 }
 
 func (v *view) believe(e []evidence) belief {
-	least, most := v.prior(e)
-	weights := v.scatter()
+	before := prior{scatter: v.scatter(), aging: v.aging(), ago: v.ago}
+	before.least, before.most = v.plausible(e)
 	share := v.pace.share
 	if v.noise() > uneven {
 		share = max(share, unevenShare)
 	}
-	b := belief{posterior: Credible(v.trials, least, most, credibleShare, weights, nil), foreseen: v.foreseen(e)}
+	b := belief{posterior: credible(v.trials, before, credibleShare), foreseen: v.foreseen(e, before.aging), aging: before.aging}
 	if f := b.foreseen; f != nil {
-		theory := Credible(v.trials, least, most, credibleShare, weights, &f.foresight)
+		before.foreseen = &f.foresight
+		theory := credible(v.trials, before, credibleShare)
 		if f.Against == "" && theory.Evidence < b.posterior.Evidence {
 			f.Against = "the open loads are likelier without it"
 		}
@@ -162,11 +183,11 @@ func (v *view) believe(e []evidence) belief {
 }
 
 // foreseen is the foresight of a target whose open loads alone would not keep the promise, and what speaks against it; nil without one.
-func (v *view) foreseen(e []evidence) *Foreseen {
+func (v *view) foreseen(e []evidence, age aging) *Foreseen {
 	if !v.wide() {
 		return nil
 	}
-	s, ok := v.station()
+	s, ok := v.station(age)
 	if !ok {
 		return nil
 	}
@@ -174,8 +195,9 @@ func (v *view) foreseen(e []evidence) *Foreseen {
 	if f == nil {
 		return nil
 	}
-	out := &Foreseen{foresight: *f, PerSecond: math.Exp(f.mean), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
-	failed := func(x evidence) bool { return x.refuted && math.Log(x.load) < f.mean-f.sd }
+	now := f.mean - age.rate()*f.ago
+	out := &Foreseen{foresight: *f, PerSecond: math.Exp(now), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
+	failed := func(x evidence) bool { return x.refuted && math.Log(x.load) < now-f.sd }
 	switch {
 	case !v.seen(Pass) || !v.seen(Fail):
 		out.Against = "no open load held, or none failed, to bear it out"
@@ -243,10 +265,10 @@ func (v *view) scatter() []float64 {
 	return out
 }
 
-// prior range of a capacity. The design's, up to 2 × the best closed level, leaves the lapses of two or three verdicts a
+// plausible range of a capacity. The design's, up to 2 × the best closed level, leaves the lapses of two or three verdicts a
 // long empty tail to fill: a load above what a saturated target completes must build a backlog, so where the ramp found its
 // end that goodput, as far as it is resolved, is the top, unless a higher open load passed.
-func (v *view) prior(e []evidence) (least, most float64) {
+func (v *view) plausible(e []evidence) (least, most float64) {
 	least, most = e[0].load/beyond, max(2*v.best(), beyond*e[len(e)-1].load)
 	if _, why := v.nextDoubling(); why != rampFlat && why != rampLimit {
 		return least, most
@@ -318,6 +340,13 @@ func (v *view) note(a *Answer) string {
 	default:
 		out = append(out, fmt.Sprintf("open loads alone would tell ±%.3g %% in the time that was left: the interval rests on theory too, by which a queue that completes %.3g/s when it is never idle holds %.3g/s ± %.2g %%",
 			100*a.Planned, f.Busy, f.PerSecond, f.Percent))
+	}
+	if g := a.Aging; g != nil {
+		out = append(out, fmt.Sprintf("the target gets slower while it is searched, by about %.2g %% in ten minutes (%.0f %% likely): the interval is for the end of the search", g.Percent, math.Floor(100*g.Likely)))
+	}
+	if c := a.Collapse; c != nil {
+		out = append(out, fmt.Sprintf("each request inside makes an answer take %.2g %% longer, so that loads near the bounds hold for a while and then collapse: the lower end is %.2g %% below what held for %.0f s, for ten minutes",
+			c.SlowerPercent, c.LoweredPercent, c.Seconds))
 	}
 	if a.Credible != nil && a.Credible.Noisy() {
 		out = append(out, "noisy target")

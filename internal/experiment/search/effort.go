@@ -37,8 +37,8 @@ var paces = map[Effort]pace{
 		cooldown: 0.5, budget: 85, unevenBudget: 136, share: 0.92,
 	},
 	Standard: {
-		width: 0.05, finer: 0.7, finerBusy: 0.65, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 60,
-		cooldown: 2, budget: 612, unevenBudget: 920, share: 0.90,
+		width: 0.05, finer: 0.7, finerBusy: 0.57, level: 10, levelMax: 30, completions: 200, warm: 2, short: 20, full: 30, longest: 60, confirm: 60,
+		cooldown: 2, budget: 612, unevenBudget: 960, share: 0.90,
 	},
 	Thorough: {
 		width: 0.025, finer: 0.6, finerBusy: 0.7, level: 30, levelMax: 90, completions: 800, warm: 5, short: 30, full: 60, longest: 180, confirm: 600,

@@ -7,7 +7,10 @@ import "math"
 // what a queue with that throughput would hold. The open loads then decide whether that foresight counts.
 
 // foresight of a capacity C: ln C is normal.
-type foresight struct{ mean, sd float64 }
+type foresight struct {
+	mean, sd float64
+	ago      float64 // it is of what the target was, s before the middle of the last trial
+}
 
 const (
 	// Errors of 1 − ρ, as a share of it: the skewness nobody measured, and what the formulas, which are for heavy traffic, miss more of the emptier
@@ -48,7 +51,7 @@ func (v *view) foresee(s *station) *foresight {
 	}
 	// ln C = ln X + ln ρ, and 1 − ρ is proportional to c² and, nearly, to 1/limit.
 	idle := (1 - rho) / rho * math.Sqrt(math.Pow(shapeError+shapeMore*(1-rho), 2)+s.c2SD*s.c2SD+blur)
-	f := foresight{mean: math.Log(rho * s.perSecond), sd: math.Sqrt(s.c2/s.answers + idle*idle + restError*restError)}
+	f := foresight{mean: math.Log(rho * s.perSecond), ago: s.ago, sd: math.Sqrt(s.c2/s.answers + idle*idle + restError*restError)}
 	if !(f.sd < vague) {
 		return nil
 	}

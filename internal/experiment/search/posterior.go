@@ -33,49 +33,66 @@ const (
 // every interval lies too high.
 var passBiases = []float64{0, 0.5, 0.75, 1}
 
-// Credible computes it on a grid of ln C, flat over [least, most] or as foreseen, of s and of b:
+// prior is what is thought of capacity before the open loads.
+type prior struct {
+	least, most float64            // it lies between, per second
+	scatter     []float64          // how likely each s of spreads is; nil: all alike
+	foreseen    *foresight         // nil: ln C is flat
+	aging       aging              // of the target …
+	ago         map[*Trial]float64 // … since the middle of each trial, s
+}
+
+// credible computes it on a grid of ln C, flat or as foreseen, of s, of b and of the loss r of ln C per second:
 //
-//	P(pass | x) = 0.02 + 0.96·Φ((ln C + b·ε − ln x) / sqrt(s² + (ε/z)²))
+//	P(pass | x) = 0.02 + 0.96·Φ((ln C + r·t + b·ε − ln x) / sqrt(s² + (ε/z)²))
 //
-// times the weight of s (nil: all alike), multiplied over all valid trials, the mass share of it between equal tails. Source: measurement 3.5. A trial's own
-// resolution ε adds to s: simulated queues of c = 1 show verdicts that scatter over 20 % in a trial of 60 arrivals, which
+// t before the last trial, times the weights of s and r, multiplied over all valid trials, the mass share of it between equal tails. Source: measurement
+// 3.5. A trial's own resolution ε adds to s: simulated queues of c = 1 show verdicts that scatter over 20 % in a trial of 60 arrivals, which
 // no s of the design's grid explains, and which calling the target noisy would blame on it.
-func Credible(trials []Trial, least, most, share float64, weights []float64, foreseen *foresight) Posterior {
-	if least <= 0 || most <= least {
-		return Posterior{Low: least, High: most}
+func credible(trials []Trial, before prior, share float64) Posterior {
+	if before.least <= 0 || before.most <= before.least {
+		return Posterior{Low: before.least, High: before.most}
 	}
-	n := int(math.Log(most/least)/gridStep) + 1
-	mass := make([]float64, n)
+	from, losses := math.Log(before.least), before.aging
+	flat := 1 / (math.Log(before.most) - from)
+	if len(losses) == 0 {
+		losses = aging{{0, 1}}
+	}
+	var seen []verdict
+	for i := range trials {
+		t := &trials[i]
+		if t.Action.Kind != Open || t.Verdict.Outcome == Invalid || t.Action.Phase == PhaseOverload {
+			continue
+		}
+		seen = append(seen, verdict{lnX: math.Log(t.Action.PerSecond), eps: t.Verdict.Resolution, ago: before.ago[t], failed: t.Verdict.Outcome == Fail})
+	}
+	mass := make([]float64, int(1/flat/gridStep)+1)
 	total, top, least1 := 0.0, -1.0, 0.0
 	var p Posterior
 	for k, s := range spreads {
-		sum := 0.0
-		weight := 1.0
-		if k < len(weights) {
-			weight = weights[k]
+		weight, sum := 1.0, 0.0
+		if k < len(before.scatter) {
+			weight = before.scatter[k]
 		}
-		for i := range mass {
-			lnC := math.Log(least) + float64(i)*gridStep
-			density := weight / math.Log(most/least)
-			if foreseen != nil {
-				density = weight * foreseen.density(lnC)
-			}
-			for _, bias := range passBiases {
-				like := density
-				for j := range trials {
-					t := &trials[j]
-					if t.Action.Kind != Open || t.Verdict.Outcome == Invalid || t.Action.Phase == PhaseOverload {
-						continue
-					}
-					sd := math.Hypot(s, t.Verdict.Resolution/z95)
-					pass := lapse + (1-2*lapse)*normalCDF((lnC+bias*t.Verdict.Resolution-math.Log(t.Action.PerSecond))/sd)
-					if t.Verdict.Outcome == Fail {
-						pass = 1 - pass
-					}
-					like *= pass
+		for i := range seen {
+			seen[i].sd = math.Hypot(s, seen[i].eps/z95)
+		}
+		for _, l := range losses {
+			for i := range mass {
+				lnC := from + float64(i)*gridStep
+				density := flat
+				if before.foreseen != nil {
+					density = before.foreseen.density(lnC + l.rate*before.foreseen.ago)
 				}
-				mass[i] += like
-				sum += like
+				for _, bias := range passBiases {
+					like := weight * l.weight * density
+					for j := range seen {
+						x := &seen[j]
+						like *= x.given(lnC+l.rate*x.ago, bias)
+					}
+					mass[i] += like
+					sum += like
+				}
 			}
 		}
 		total += sum
@@ -88,8 +105,24 @@ func Credible(trials []Trial, least, most, share float64, weights []float64, for
 	}
 	p.Against = top / least1
 	p.Evidence = total * gridStep
-	p.least, p.most, p.mass, p.total = least, most, mass, total
+	p.least, p.most, p.mass, p.total = before.least, before.most, mass, total
 	return p.between(share)
+}
+
+// verdict of an open trial, as the posterior sees it.
+type verdict struct {
+	lnX, eps, ago float64
+	sd            float64 // of the loads at which it turns
+	failed        bool
+}
+
+// given is how likely it is when ln C was so much.
+func (x *verdict) given(lnC, bias float64) float64 {
+	pass := lapse + (1-2*lapse)*normalCDF((lnC+bias*x.eps-x.lnX)/x.sd)
+	if x.failed {
+		return 1 - pass
+	}
+	return pass
 }
 
 // between equal tails lies the share of the posterior's mass: the same posterior with other ends.

@@ -147,13 +147,15 @@ type view struct {
 	Plan
 	pace
 	trials []Trial
-	levels []*Trial // valid closed levels, in the order of the run
-	opens  []*Trial // valid open trials
-	spent  float64  // seconds of load
+	levels []*Trial           // valid closed levels, in the order of the run
+	opens  []*Trial           // valid open trials
+	spent  float64            // seconds of load
+	ago    map[*Trial]float64 // from the middle of a trial to that of the last one, pauses included, s
 }
 
 func (p Plan) view(trials []Trial) *view {
-	v := &view{Plan: p, pace: p.pace(), trials: trials}
+	v := &view{Plan: p, pace: p.pace(), trials: trials, ago: make(map[*Trial]float64, len(trials))}
+	middle, end := 0.0, 0.0
 	opened := false
 	for i := range trials {
 		t := &trials[i]
@@ -165,6 +167,9 @@ func (p Plan) view(trials []Trial) *view {
 			continue
 		}
 		v.spent += t.Action.Warm + t.Window.Seconds
+		middle = end + t.Action.Cooldown + t.Action.Warm + t.Window.Seconds/2
+		end = middle + t.Window.Seconds/2
+		v.ago[t] = -middle
 		switch {
 		case t.Verdict.Outcome == Invalid:
 		case t.Action.Kind == Closed:
@@ -175,6 +180,9 @@ func (p Plan) view(trials []Trial) *view {
 	}
 	if !opened {
 		v.budgetFor()
+	}
+	for t := range v.ago {
+		v.ago[t] += middle
 	}
 	return v
 }

@@ -12,7 +12,8 @@ type station struct {
 	meanS     float64 // R(1), response time of a single user, s
 	p95S      float64 // of it, the 95th percentile
 	p95Var    float64 // variance of that as a share of its square
-	fell      bool    // it completed less with more users, or later
+	ago       float64 // when X was seen, on average, s before the middle of the last trial
+	fell      bool    // it completed less with more users, or later than its aging explains
 }
 
 const (
@@ -23,6 +24,8 @@ const (
 	fallen, plainlyFallen = 1.0, 1.8
 	// onesVar ÷ n is the relative variance of Var/Mean² over n answers of a single user: 8 for exponential work, 40 for log-normal of c = 1.
 	onesVar = 20
+	// steadyCounts: the variance of answers shows badly in a few counts of them, against which c² counts as so many.
+	steadyCounts = 6
 	// cautious: c² is taken above what was seen by so many times its relative variance. Its estimates are skewed the more the less is
 	// known: most lie too low, and where chance made the work look even it also made the target look fast.
 	cautious, mostCautious = 6, 0.5
@@ -36,8 +39,7 @@ const (
 // none, journeys of one request (the response times of longer ones are of a part of them), and no answer that turns a request away (what such
 // a target completes is not what limits it).
 func (v *view) foreseeable() bool {
-	one := v.one()
-	if one == nil || one.Window.OK == 0 || !(one.Window.P95Ms > 0) || math.Abs(one.Window.Goodput()*one.Window.MeanMs/1000-1) > oneRequest {
+	if one := v.one(); !v.single() || !(one.Window.P95Ms > 0) {
 		return false
 	}
 	for _, t := range v.levels {
@@ -48,18 +50,29 @@ func (v *view) foreseeable() bool {
 	return len(v.Limits) == 0 || len(v.Latency) > 0
 }
 
+// single says whether a journey is one request without a pause, as the level of one user shows it.
+func (v *view) single() bool {
+	one := v.one()
+	return one != nil && one.Window.OK > 0 && math.Abs(one.Window.Goodput()*one.Window.MeanMs/1000-1) <= oneRequest
+}
+
 // turnsAway says whether too many answers are errors. What captest dropped itself is not among them.
 func (w *Window) turnsAway() bool { return tooMany(w.Completed-w.OK, w.Completed) }
 
 // station of the trials. ok is false when there is none.
-func (v *view) station() (s station, ok bool) {
+func (v *view) station(age aging) (s station, ok bool) {
 	if !v.foreseeable() {
+		return s, false
+	}
+	if _, slows := v.slows(); slows {
 		return s, false
 	}
 	one := v.one()
 	var seconds, variance, counted, free float64
-	see := func(w *Window) {
+	see := func(t *Trial) {
+		w := &t.Window
 		s.answers += w.OK
+		s.ago += w.OK * v.ago[t]
 		seconds += w.Seconds
 		y := w.counts()
 		if len(y) < 2 {
@@ -78,8 +91,8 @@ func (v *view) station() (s station, ok bool) {
 		if !v.busy(t.Action.Users) || w.OK == 0 {
 			continue
 		}
-		see(w)
-		y := math.Log(w.Goodput())
+		see(t)
+		y := math.Log(w.Goodput()) - age.rate()*v.ago[t] // as it would be now
 		users := math.Log(float64(t.Action.Users))
 		all.add(users, y, w.OK)
 		if t.Action.Phase == PhaseLevel {
@@ -93,13 +106,13 @@ func (v *view) station() (s station, ok bool) {
 		case t.Window.turnsAway():
 			return s, false
 		case t.Action.PerSecond > top*(1+t.Verdict.Resolution): // it cannot have held by chance: the target was never idle
-			see(&t.Window)
+			see(t)
 		}
 	}
 	if top <= 0 || counted <= 0 {
 		return s, false
 	}
-	s.perSecond = s.answers / seconds
+	s.perSecond, s.ago = s.answers/seconds, s.ago/s.answers
 	s.meanS, s.p95S = one.Window.MeanMs/1000, one.Window.P95Ms/1000
 	s.servers = max(1, s.perSecond*s.meanS)
 	// c² from two sides, by how well each is known: Var/Mean² of a single user, and the index of dispersion of what is completed in a second
@@ -127,16 +140,30 @@ func (v *view) busy(users int) bool {
 }
 
 // regression of y on x, each point with its weight.
-type regression struct{ w, x, y, xx, xy float64 }
+type regression struct{ n, w, x, y, xx, xy, yy float64 }
 
 func (r *regression) add(x, y, w float64) {
-	r.w, r.x, r.y, r.xx, r.xy = r.w+w, r.x+w*x, r.y+w*y, r.xx+w*x*x, r.xy+w*x*y
+	r.n, r.w, r.x, r.y, r.xx, r.xy, r.yy = r.n+1, r.w+w, r.x+w*x, r.y+w*y, r.xx+w*x*x, r.xy+w*x*y, r.yy+w*y*y
 }
 
-// falls says whether y falls by more than the slope's standard deviation times sd, that of a point of weight 1. One x has no slope.
-func (r *regression) falls(sd float64) bool {
+// slope of the line, its standard deviation for each of that of a point of weight 1, and the squares that are left. ok is false when there is
+// one x only.
+func (r *regression) slope() (slope, sd, rest float64, ok bool) {
 	spread := r.xx - r.x*r.x/r.w
-	return spread > 1e-9*r.xx && (r.xy-r.x*r.y/r.w)/spread < -sd/math.Sqrt(spread)
+	together := r.xy - r.x*r.y/r.w
+	slope = together / spread
+	return slope, 1 / math.Sqrt(spread), r.yy - r.y*r.y/r.w - slope*together, spread > 1e-9*r.xx
+}
+
+// falls says whether y falls by more than the slope's standard deviation times sd, that of a point of weight 1.
+func (r *regression) falls(sd float64) bool {
+	slope, each, _, ok := r.slope()
+	return ok && slope < -sd*each
+}
+
+// scattered is c² of single answers as it shows between counts of them: what was seen of c² counts as steadyCounts of them, and is the least.
+func scattered(c2, rest, free float64) float64 {
+	return max(c2, (steadyCounts*c2+rest)/(steadyCounts+free))
 }
 
 // slower is the share of answers that take longer than t seconds when open loads use the share rho of the station, and arrive with c_a² = ca2.

@@ -120,7 +120,7 @@ func openTrial(x, eps float64, o Outcome) Trial {
 
 func TestCredible(t *testing.T) {
 	t.Parallel()
-	flat := Credible(nil, 1, math.E, 0.9, nil, nil)
+	flat := credible(nil, prior{least: 1, most: math.E}, 0.9)
 	near(t, "5 % of a flat prior over ln C", math.Log(flat.Low), 0.05, 0.011)
 	near(t, "95 %", math.Log(flat.High), 0.95, 0.011)
 
@@ -131,18 +131,18 @@ func TestCredible(t *testing.T) {
 			contrary = append(contrary, openTrial(x, 0, Fail), openTrial(x, 0, Pass))
 		}
 	}
-	p := Credible(clear, 5, 20, 0.9, nil, nil)
+	p := credible(clear, prior{least: 5, most: 20}, 0.9)
 	if p.Low < 9 || p.Low > 10 || p.High < 10 || p.High > 11 || p.Noisy() {
 		t.Errorf("three clear verdicts a side: %+v", p)
 	}
-	if q := Credible(contrary, 5, 20, 0.9, nil, nil); !q.Noisy() {
+	if q := credible(contrary, prior{least: 5, most: 20}, 0.9); !q.Noisy() {
 		t.Errorf("verdicts without order are no noise: %+v", q)
 	}
-	coarse := Credible([]Trial{openTrial(9.5, 0.3, Pass), openTrial(10.5, 0.3, Fail)}, 5, 20, 0.9, nil, nil)
+	coarse := credible([]Trial{openTrial(9.5, 0.3, Pass), openTrial(10.5, 0.3, Fail)}, prior{least: 5, most: 20}, 0.9)
 	if coarse.High/coarse.Low < 1.2 {
 		t.Errorf("trials that resolve 30 %% cannot say %+v", coarse)
 	}
-	if none := Credible(clear, 0, 0, 0.9, nil, nil); none.Low != 0 || none.High != 0 {
+	if none := credible(clear, prior{least: 0, most: 0}, 0.9); none.Low != 0 || none.High != 0 {
 		t.Errorf("no range: %+v", none)
 	}
 }
