@@ -62,6 +62,8 @@ func capacityFact(r *record.Result) fact {
 			if c.Confirmation && c.Tried != nil && c.Tried.Confirmed != nil {
 				word += ": a longer trial at " + digits3(*c.Tried.Confirmed) + "/s held"
 			}
+		case c.Collapse != nil && c.Tried != nil && c.Tried.Confirmed != nil:
+			word = "for ten minutes, by theory of how it collapses: " + digits3(*c.Tried.Confirmed) + "/s held for " + digits3(c.Collapse.HeldSeconds) + " s"
 		case c.Confirmation:
 		case c.Tried != nil && c.Tried.Confirmed == nil && at > 0 && heldShortly(r):
 			word = join(end+"estimated from all trials: what held in a short one did not in a longer one at "+digits3(at)+"/s", ": ", why)

@@ -41,7 +41,7 @@ func capacityOf(p search.Plan, found []search.Trial, per float64) record.Capacit
 		c.Foreseen = &record.Foreseen{PerSecond: f.PerSecond * per, Percent: f.Percent, BusyPerSecond: f.Busy * per, Variability: f.C2, Against: f.Against}
 	}
 	if g := a.Aging; g != nil {
-		c.Aging = &record.Aging{PercentPer10Minutes: g.Percent, LikelyPercent: 100 * g.Likely}
+		c.Aging = &record.Aging{LostPercent: g.Percent, Seconds: g.Seconds, LikelyPercent: 100 * g.Likely}
 	}
 	if x := a.Collapse; x != nil {
 		c.Collapse = &record.Collapse{SlowerPercent: x.SlowerPercent, LoweredPercent: x.LoweredPercent, HeldSeconds: x.Seconds}

@@ -36,7 +36,7 @@ func (x *experiment) bins(ctx context.Context, done <-chan struct{}, d time.Dura
 
 func bin(from, to record.TrialSums, per float64) search.Bin {
 	n := float64(to.N) - float64(from.N)
-	b := search.Bin{Completed: n / per, OK: (float64(to.OK) - float64(from.OK)) / per, InFlight: float64(to.Started) - float64(to.N)}
+	b := search.Bin{Completed: n / per, OK: (float64(to.OK) - float64(from.OK)) / per, InFlight: max(0, float64(to.InFlight))}
 	if n > 0 {
 		b.MeanMs = max(0, (total(to)-total(from))/n)
 	}

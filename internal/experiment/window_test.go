@@ -14,13 +14,16 @@ import (
 )
 
 // TestBins records ten requests a second of 100 ms for three seconds of virtual time: fifteen bins of two requests each, and
-// in flight exactly what began and has not ended.
+// in flight exactly what began and has not ended, two requests of the warm-up among it.
 func TestBins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		clock := record.NewClock()
 		rec := record.NewRecorder(record.RecorderConfig{Clock: clock, Steps: []string{"register"}})
 		x := &experiment{Config: Config{Recorder: rec, Clock: clock, Scenario: &scenarios.Scenario{Steps: []scenarios.Step{{Name: "register"}}}}}
+		rec.Enter(record.Mark{Trial: 0, Phase: "ramp", Load: record.Load{Users: 1}, Warmup: true})
+		rec.Shard(0).Begin(clock.Now())
+		rec.Shard(0).Begin(clock.Now())
 		rec.Enter(record.Mark{Trial: 0, Phase: "ramp", Load: record.Load{Users: 1}})
 		done := make(chan struct{})
 		go func() {
@@ -38,8 +41,8 @@ func TestBins(t *testing.T) {
 			t.Fatalf("%d bins", len(b))
 		}
 		for i, got := range b {
-			if got.Completed != 2 || got.OK != 2 || got.InFlight != 1 || math.Abs(got.MeanMs-100) > 0.5 {
-				t.Errorf("bin %d: %+v, want two requests of 100 ms and one in flight", i, got)
+			if got.Completed != 2 || got.OK != 2 || got.InFlight != 3 || math.Abs(got.MeanMs-100) > 0.5 {
+				t.Errorf("bin %d: %+v, want two requests of 100 ms, and one in flight beside two of the warm-up", i, got)
 			}
 		}
 		<-done

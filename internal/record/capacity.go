@@ -22,8 +22,8 @@ type Capacity struct {
 	PlannedPercent    *float64  `json:"planned_percent,omitempty"`  // ± open loads alone would tell in the time they had
 	ResolutionPercent *float64  `json:"resolution_percent"`         // of all trials at the lower load together, at 95 %
 	Foreseen          *Foreseen `json:"foreseen,omitempty"`         // where trials alone are too coarse: what theory says
-	Aging             *Aging    `json:"aging,omitempty"`            // nil: nothing speaks for a target that loses capacity while it is searched
-	Collapse          *Collapse `json:"collapse,omitempty"`         // nil: more requests inside do not plainly slow the target down
+	Aging             *Aging    `json:"aging,omitempty"`            // nil: it is not plain that the target lost capacity meanwhile, or cannot be told
+	Collapse          *Collapse `json:"collapse,omitempty"`         // nil: the interval is not lowered for it
 	MeanMs            *float64  `json:"mean_ms,omitempty"`          // response time at the lower load, from the longest trial there
 	MeanHalfMs        *float64  `json:"mean_half_ms,omitempty"`     // its 95 % half-width, by batch means
 	NoisyTarget       bool      `json:"noisy_target,omitempty"`     // loads held and did not in no clear order
@@ -50,10 +50,11 @@ type Foreseen struct {
 // Counts says whether the interval rests on it; on nil it does not.
 func (f *Foreseen) Counts() bool { return f != nil && f.Against == "" }
 
-// Aging of a target that most likely loses capacity while it is searched; the interval is for the end of the search.
+// Aging of a target that most likely lost capacity while it was searched; the interval is for the end of the search.
 type Aging struct {
-	PercentPer10Minutes float64 `json:"percent_per_10_minutes"` // of capacity
-	LikelyPercent       float64 `json:"likely_percent"`         // how likely it is that it loses any
+	LostPercent   float64 `json:"lost_percent"` // of its capacity, in …
+	Seconds       float64 `json:"seconds"`
+	LikelyPercent float64 `json:"likely_percent"` // how likely it is that it lost any
 }
 
 // Collapse in the end, of a target that takes longer the more requests are inside it: the interval is lowered to what holds for ten minutes.

@@ -187,13 +187,15 @@ func (r *Recorder) Cut() TrialSums {
 	defer r.mu.Unlock()
 	now := r.clock.Now()
 	r.drain(now)
-	if r.mark.Warmup {
-		return r.trial.trialSums(r.steps)
+	s := r.trial
+	if !r.mark.Warmup {
+		s = newSums(len(r.steps))
+		s.merge(r.trial)
+		s.add(r.frame, now-r.frameAt, r.integral)
 	}
-	s := newSums(len(r.steps))
-	s.merge(r.trial)
-	s.add(r.frame, now-r.frameAt, r.integral)
-	return s.trialSums(r.steps)
+	out := s.trialSums(r.steps)
+	out.InFlight = r.gauge
+	return out
 }
 
 // drain moves what the shards have counted into the current frame. First all shards are swapped, which is what workers

@@ -7,6 +7,7 @@ type TrialSums struct {
 	Dropped       uint64            // arrivals that could not start
 	Late          uint64            // arrivals that had to wait for a user
 	Errors        map[string]uint64 // by class
+	InFlight      int64             // at the end, whenever they began
 	InFlightMean  float64           // time average
 	Latency       Latency           // response time of all steps together
 	Steps         map[string]StepSums

@@ -1,9 +1,6 @@
 package search
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // aging is the capacity that a target loses while it is searched: it leaks, or drifts (software aging: Huang, Kintala, Kolettis & Fulton
 // 1995). What it completes while it is never idle is its capacity at that moment, and such moments are spread over the whole search.
@@ -16,6 +13,7 @@ const (
 	// Before anything is measured: three in ten targets age, by anything up to 16 % in ten minutes, each rate as likely.
 	agingShare = 0.3
 	mostAging  = 0.16 / 600
+	usualAging = mostAging / 2 // standard deviation
 	// plainAging: so many standard deviations are more than chance, and a rate beyond mostAging is then believed.
 	plainAging  = 3
 	agingPoints = 6    // equally likely rates stand for all of them
@@ -29,7 +27,8 @@ func (v *view) aging() aging {
 	if _, slows := v.slows(); slows {
 		return nil
 	}
-	slope, sd := v.slope()
+	l := lineOf(v.saturated(), v.variability())
+	slope, sd := l.byTime, l.byTimeSD
 	most := mostAging
 	if sd > 0 && slope > plainAging*sd {
 		most = max(most, slope+plainAging*sd)
@@ -79,26 +78,15 @@ func (a aging) likely() (p float64) {
 	return p
 }
 
-// slope is by what share more time an answer takes for each second that goes by: weighted least squares of seconds per answer over time, and
-// over the requests inside, where more of them slow it down (else a backlog late in the search would look like age). Its standard deviation is that
-// of c² per answer, or what is left between the moments where that is more. 0 and 0: there is too little to say.
-func (v *view) slope() (slope, sd float64) {
-	all := v.saturated()
-	if len(all) < 3 {
-		return 0, 0
-	}
-	return trendOf(all, v.variability())
-}
-
-// saturated is all the time in which the target was never idle. None when answers turn requests away, which are no measure of capacity, nor for journeys of
-// several requests or with pauses, of which the requests inside are not the users.
+// saturated is all the time in which the target was never idle. Trials in which it turned requests away or let them time out are left out, as what it answers then is no
+// measure of capacity, and none is left for journeys of several requests or with pauses, of which the requests inside are not the users.
 func (v *view) saturated() (out []saturated) {
 	knee, ok := Knee(v.trials)
-	if !ok || !v.single() || slices.ContainsFunc(slices.Concat(v.levels, v.opens), func(t *Trial) bool { return t.Window.turnsAway() }) {
+	if !ok || !v.single() {
 		return nil
 	}
 	for _, t := range v.levels {
-		if v.busy(t.Action.Users) && t.Window.OK > 0 {
+		if v.busy(t.Action.Users) && t.Window.OK > 0 && !t.Window.turnsAway() {
 			out = append(out, saturated{v.ago[t], t.Window.Seconds, t.Window.OK, float64(t.Action.Users)})
 		}
 	}
@@ -108,7 +96,7 @@ func (v *view) saturated() (out []saturated) {
 	inside := busyKnees*knee + 2*math.Sqrt(v.noise()*perBin)
 	skip := 1 + int(math.Ceil(2/perBin))
 	for _, t := range v.opens {
-		if s := t.Window.saturated(inside, skip); s.answers > 0 {
+		if s := t.Window.saturated(inside, skip); s.answers > 0 && !t.Window.turnsAway() {
 			s.ago = v.ago[t]
 			out = append(out, s)
 		}
@@ -119,31 +107,46 @@ func (v *view) saturated() (out []saturated) {
 // saturated is time in which a target was never idle.
 type saturated struct{ ago, seconds, answers, inside float64 }
 
-// trendOf seconds per answer, as a share of their mean, per second; c2 is their variance over the square of that.
-func trendOf(all []saturated, c2 float64) (slope, sd float64) {
+// line through seconds per answer, over time and over the requests inside, in shares of its mean.
+type line struct {
+	mean, inside         float64 // seconds per answer, with so many inside
+	byTime, byTimeSD     float64 // per second
+	byInside, byInsideSD float64 // per request inside; 0: it cannot be told from time
+}
+
+// lineOf moments, by least squares, each weighted by its answers: what is due to requests inside is no age (a backlog late in the search), and
+// what is due to age is no slowing down. The requests inside are left out of byTime where more of them do not slow it down. Standard deviations are those of c2,
+// the variance of an answer's time over the square of its mean, or of what is left between the moments where that is more; all 0 when there is too little to say.
+func lineOf(all []saturated, c2 float64) (l line) {
 	var w, seconds, x, z float64
 	for _, m := range all {
 		w, seconds = w+m.answers, seconds+m.seconds
 		x, z = x-m.answers*m.ago, z+m.answers*m.inside
 	}
 	x, z = x/w, z/w
+	l.mean, l.inside = seconds/w, z
 	var xx, xz, zz, xy, zy, yy float64
 	for _, m := range all {
-		dx, dz, y := -m.ago-x, m.inside-z, m.seconds/m.answers*w/seconds-1
+		dx, dz, y := -m.ago-x, m.inside-z, m.seconds/m.answers/l.mean-1
 		xx, xz, zz = xx+m.answers*dx*dx, xz+m.answers*dx*dz, zz+m.answers*dz*dz
 		xy, zy, yy = xy+m.answers*dx*y, zy+m.answers*dz*y, yy+m.answers*y*y
 	}
-	if !(xx > 0) {
-		return 0, 0
+	if len(all) < 3 || !(xx > 0) {
+		return l
 	}
-	slope, variance := xy/xx, 1/xx
-	rest, free := yy-slope*xy, float64(len(all)-2)
-	if det := xx*zz - xz*xz; det > 1e-6*xx*zz && zy*xx > xy*xz {
-		byInside := (zy*xx - xy*xz) / det
-		slope, variance = (xy*zz-zy*xz)/det, zz/det
-		rest, free = yy-slope*xy-byInside*zy, free-1
+	free := float64(len(all))
+	l.byTime, l.byTimeSD = xy/xx, math.Sqrt(scattered(c2, yy-xy*xy/xx, free-2)/xx)
+	if det := xx*zz - xz*xz; det > 1e-6*xx*zz {
+		byTime, byInside := (xy*zz-zy*xz)/det, (zy*xx-xy*xz)/det
+		each := scattered(c2, yy-byTime*xy-byInside*zy, free-3)
+		if byInside > 0 {
+			l.byTime, l.byTimeSD = byTime, math.Sqrt(each*zz/det)
+		}
+		xx += each / (usualAging * usualAging) // in a short search age cannot be much, and need not be told from it
+		det = xx*zz - xz*xz
+		l.byInside, l.byInsideSD = (zy*xx-xy*xz)/det, math.Sqrt(each*xx/det)
 	}
-	return slope, math.Sqrt(scattered(c2, rest, free) * variance)
+	return l
 }
 
 // saturated bins: those that begin with at least n requests inside, but for the first of each run of them.

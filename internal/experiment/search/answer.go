@@ -11,7 +11,7 @@ import (
 type Answer struct {
 	Lower, Upper   float64    // the loads that held, confirmed if one was, and did not hold, as tried
 	Confirmed      float64    // the interval to quote: no higher than Lower/(1+ε) and the credible interval's end …
-	Refuted        float64    // … and no lower than Upper and its other end; at least Resolution wide. With a foresight that counts, the credible interval
+	Refuted        float64    // … and no lower than Upper and its other end; at least Resolution wide. With a foresight that counts, the credible interval; with Collapse, lowered
 	IsConfirmed    bool       // the lower bound held a confirmation
 	Width          float64    // Refuted ÷ Confirmed − 1
 	Promised       float64    // w of the effort, a half-width
@@ -24,22 +24,23 @@ type Answer struct {
 	Users          int        // the largest closed level within the limits; 0: none
 	Knee           float64    // N*; 0: unknown
 	Foreseen       *Foreseen  // nil: trials alone keep the promise, or no queue explains the target
-	Aging          *Aging     // nil: nothing speaks for a target that loses capacity while it is searched
-	Collapse       *Collapse  // nil: more requests inside do not plainly slow it down
+	Aging          *Aging     // nil: it is not plain that the target lost capacity meanwhile, or cannot be told
+	Collapse       *Collapse  // nil: the interval is not lowered for it
 	GeneratorLimit string     // the load at which the generator was the limit
 	Method, Note   string     // for people
 }
 
-// Aging of a target that most likely loses capacity while it is searched.
+// Aging of a target that most likely lost capacity while it was searched.
 type Aging struct {
-	Percent float64 // of capacity, in ten minutes
-	Likely  float64 // how likely it is that it loses any
+	Percent float64 // of its capacity, in …
+	Seconds float64 // … from the middle of the first trial to that of the last
+	Likely  float64 // how likely it is that it lost any
 }
 
 // Collapse in the end of a target that takes longer the more requests are inside it: the interval is lowered to what holds for ten minutes.
 type Collapse struct {
-	SlowerPercent  float64 // for each request inside
-	LoweredPercent float64 // the lower end, from what was tried
+	SlowerPercent  float64 // an answer, for each request inside
+	LoweredPercent float64 // the lower end, from what the trials say
 	Seconds        float64 // for which the lower load held
 }
 
@@ -97,7 +98,8 @@ func (v *view) interval(a *Answer) {
 	quoted, f := known.quoted, known.foreseen
 	a.Credible, a.Foreseen = &known.posterior, f
 	if p := known.aging.likely(); p >= agesFrom {
-		a.Aging = &Aging{Percent: 100 * -math.Expm1(-600*known.aging.rate()/p), Likely: p}
+		seconds := v.ago[&v.trials[0]]
+		a.Aging = &Aging{Percent: 100 * -math.Expm1(-seconds*known.aging.rate()/p), Seconds: seconds, Likely: p}
 	}
 	n := 0.0
 	for _, t := range v.opens {
@@ -127,18 +129,19 @@ func (v *view) interval(a *Answer) {
 		a.Refuted = max(v.best()*(1+v.bestResolution()), held*(1+eps), quoted.High)
 	}
 	if a.Confirmed <= 0 || a.Refuted <= 0 {
+		v.forLong(a)
 		return
 	}
 	if f != nil { // one of the two is wrong, and nobody knows which
 		r := math.Exp(z95 * f.sd)
 		a.Confirmed, a.Refuted = min(a.Confirmed, f.PerSecond/r), max(a.Refuted, f.PerSecond*r)
 	}
-	v.forLong(a)
 	if want := 1 + max(v.pace.width, eps); a.Refuted/a.Confirmed < want {
 		grow := math.Sqrt(want * a.Confirmed / a.Refuted)
 		a.Confirmed /= grow
 		a.Refuted *= grow
 	}
+	v.forLong(a)
 	a.Width = a.Refuted/a.Confirmed - 1
 }
 
@@ -196,7 +199,7 @@ func (v *view) foreseen(e []evidence, age aging) *Foreseen {
 		return nil
 	}
 	now := f.mean - age.rate()*f.ago
-	out := &Foreseen{foresight: *f, PerSecond: math.Exp(now), Percent: 100 * z95 * f.sd, Busy: s.perSecond, C2: s.c2}
+	out := &Foreseen{foresight: *f, PerSecond: math.Exp(now), Percent: 100 * z95 * f.sd, Busy: s.perSecond * math.Exp(-age.rate()*s.ago), C2: s.c2}
 	failed := func(x evidence) bool { return x.refuted && math.Log(x.load) < now-f.sd }
 	switch {
 	case !v.seen(Pass) || !v.seen(Fail):
@@ -302,8 +305,11 @@ func (v *view) method(a *Answer) string {
 		return "closed levels only, one run (within-run), " + what
 	}
 	theory := ""
-	if a.Foreseen.Counts() {
+	switch {
+	case a.Foreseen.Counts():
 		theory = ", and theory of one queue"
+	case a.Collapse != nil:
+		theory = ", and theory of how it collapses"
 	}
 	return fmt.Sprintf("closed ramp, then open loads (slotted arrivals) bisected, classed and confirmed%s, one run (within-run), %s", theory, what)
 }
@@ -342,10 +348,10 @@ func (v *view) note(a *Answer) string {
 			100*a.Planned, f.Busy, f.PerSecond, f.Percent))
 	}
 	if g := a.Aging; g != nil {
-		out = append(out, fmt.Sprintf("the target gets slower while it is searched, by about %.2g %% in ten minutes (%.0f %% likely): the interval is for the end of the search", g.Percent, math.Floor(100*g.Likely)))
+		out = append(out, fmt.Sprintf("the target got slower while it was searched, by about %.2g %% in %.0f s (%.0f %% likely that it did at all): the interval is for the end of the search", g.Percent, g.Seconds, math.Floor(100*g.Likely)))
 	}
 	if c := a.Collapse; c != nil {
-		out = append(out, fmt.Sprintf("each request inside makes an answer take %.2g %% longer, so that loads near the bounds hold for a while and then collapse: the lower end is %.2g %% below what held for %.0f s, for ten minutes",
+		out = append(out, fmt.Sprintf("each request inside makes an answer take %.2g %% longer, so that loads near the bounds hold for a while and then collapse: by theory of that the lower end, for ten minutes, is %.2g %% below what trials of %.0f s say",
 			c.SlowerPercent, c.LoweredPercent, c.Seconds))
 	}
 	if a.Credible != nil && a.Credible.Noisy() {

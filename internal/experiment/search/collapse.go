@@ -16,7 +16,7 @@ const (
 	// holdSeconds is how long a load is asked to hold by most of the times it is tried.
 	holdSeconds = 600
 	// plainlySlower: so many standard deviations of the slope are no chance.
-	plainlySlower = 2.75
+	plainlySlower = 2.85
 	// collapseError of ln C: what the diffusion leaves. Simulated queues hold 9 % more to 1 % less than it says, most of that in ratios alike.
 	collapseError = 0.05
 	// worthSaying: an interval lowered by less is one that slowing down hardly matters to.
@@ -25,20 +25,13 @@ const (
 	never         = 500 // Φ that no load gets over in the age of the world
 )
 
-// slows says how a target slows down, from all the time in which it was never idle; ok is false when it does not plainly. Weighted least squares; the
-// standard deviation is that of c² per answer, or what is left between the trials where that is more.
+// slows says how a target slows down, from all the time in which it was never idle, age apart; ok is false when it does not plainly.
 func (v *view) slows() (s slowing, ok bool) {
-	var r regression
-	for _, m := range v.saturated() {
-		r.add(m.inside, m.seconds/m.answers, m.answers)
-	}
-	slope, each, rest, ok := r.slope()
-	if !ok || !(slope > 0) {
+	l := lineOf(v.saturated(), v.variability())
+	if !(l.byInside > plainlySlower*l.byInsideSD) {
 		return s, false
 	}
-	s = slowing{mean: r.y / r.w, users: r.x / r.w, each: slope, singleS: v.quietMs() / 1000, c2: v.variability(), ca2: v.ArrivalC2}
-	c2 := scattered(s.c2, rest/(s.mean*s.mean), r.n-2)
-	return s, slope > plainlySlower*each*s.mean*math.Sqrt(c2)
+	return slowing{mean: l.mean, users: l.inside, each: l.byInside * l.mean, singleS: v.quietMs() / 1000, c2: v.variability(), ca2: v.ArrivalC2}, true
 }
 
 // perAnswer in seconds when n are inside.
@@ -58,7 +51,7 @@ func (s *slowing) survives(x float64) float64 {
 		return 0
 	}
 	h := (2*top - from) / collapseSteps
-	phi, inner, tau := 0.0, 0.0, 0.0
+	phi, u, tau := 0.0, 0.0, 0.0 // u is e^Φ times the inner integral, which alone leaves what a float64 holds
 	for i := range collapseSteps {
 		done := 1 / s.perAnswer(from+(float64(i)+0.5)*h)
 		variance := done*s.c2 + x*s.ca2
@@ -66,10 +59,9 @@ func (s *slowing) survives(x float64) float64 {
 		if phi += rise; phi > never {
 			return math.Inf(1)
 		}
-		half := h / variance * math.Exp(-phi)
-		inner += half
-		tau += math.Exp(phi) * inner * h
-		inner += half
+		u = u*math.Exp(rise) + h/variance
+		tau += u * h
+		u = (u + h/variance) * math.Exp(rise)
 		phi += rise
 	}
 	return tau
@@ -114,6 +106,6 @@ func (v *view) forLong(a *Answer) {
 	if lowered := 1 - low/a.Confirmed; lowered > worthSaying {
 		a.Collapse = &Collapse{SlowerPercent: 100 * s.each / s.mean, LoweredPercent: 100 * lowered, Seconds: seconds}
 	}
-	a.Refuted *= max(low/a.Confirmed, math.Exp(-collapseError))
+	a.Refuted *= max(low/a.Confirmed, math.Exp(-collapseError)) // the promised width is kept
 	a.Confirmed = low
 }

@@ -29,6 +29,10 @@ func TestLasts(t *testing.T) {
 			if short := s.lasts(15); !(short > got && short < m/c.queue.mean) {
 				t.Errorf("15 s are survived at %.3g/s, ten minutes at %.3g/s", short, got)
 			}
+			many := slowing{mean: s.mean / 100, users: 100 * m, each: s.each / 1e4, singleS: s.singleS, c2: s.c2} // a hundred times as large
+			if short, long := many.lasts(15), many.lasts(holdSeconds); !(short > 90*got && short > long && long > 90*got) {
+				t.Errorf("a hundred times as many servers last 15 s at %.3g/s, ten minutes at %.3g/s", short, long)
+			}
 			s.each /= 1000 // hardly slower: no collapse before the load is what it completes
 			if got := s.lasts(holdSeconds) * c.queue.mean / m; got < 0.97 || got > 1.01 {
 				t.Errorf("%.3g of what a steady queue completes", got)

@@ -150,7 +150,7 @@ type view struct {
 	levels []*Trial           // valid closed levels, in the order of the run
 	opens  []*Trial           // valid open trials
 	spent  float64            // seconds of load
-	ago    map[*Trial]float64 // from the middle of a trial to that of the last one, pauses included, s
+	ago    map[*Trial]float64 // from the middle of a trial to that of the last one, s of load and cooldowns: waits for a dry target are left out
 }
 
 func (p Plan) view(trials []Trial) *view {

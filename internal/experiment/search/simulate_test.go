@@ -118,7 +118,7 @@ func simulations() []simulation {
 type tally struct {
 	foreseen                                      int // whose foresight counted
 	n, covered, over, unknown, unconfirmed, noisy int
-	aging                                         int // said to age
+	aging, collapse                               int // said to age, or to collapse
 	claimed                                       int // confirmed at a load that no confirmation was made at
 	widths, promises, loads, guesses              []float64
 	truth                                         float64
@@ -146,6 +146,9 @@ func (s simulation) run() tally {
 		}
 		if a.Aging != nil {
 			t.aging++
+		}
+		if a.Collapse != nil {
+			t.collapse++
 		}
 		if a.Confirmed > 1.05*c {
 			t.over++
@@ -196,13 +199,13 @@ func TestSearchFindsTheTruth(t *testing.T) {
 	}
 	wg.Wait()
 
-	text := fmt.Sprintf("\n%-34s %-8s %4s %6s | %6s %5s %5s | %6s %6s %6s %6s %6s | %6s %6s | %6s %6s %6s\n", "target", "effort", "n", "truth",
-		"covers", ">1.05", "none", "width", "p90", "±went", "theory", "ages", "load s", "most", "unconf", "noisy", "left ±")
+	text := fmt.Sprintf("\n%-34s %-8s %4s %6s | %6s %5s %5s | %6s %6s %6s %6s %6s %6s | %6s %6s | %6s %6s %6s\n", "target", "effort", "n", "truth",
+		"covers", ">1.05", "none", "width", "p90", "±went", "theory", "ages", "falls", "load s", "most", "unconf", "noisy", "left ±")
 	for i, r := range results {
 		c := cases[i]
-		text += fmt.Sprintf("%-34s %-8s %4d %6.2f | %5.1f%% %4.1f%% %4.1f%% | %5.1f%% %5.1f%% %5.1f%% %5.0f%% %5.1f%% | %6.0f %6.0f | %5.1f%% %5.1f%% %5.0f%%\n", c.name, c.effort, r.n, r.truth,
+		text += fmt.Sprintf("%-34s %-8s %4d %6.2f | %5.1f%% %4.1f%% %4.1f%% | %5.1f%% %5.1f%% %5.1f%% %5.0f%% %5.1f%% %5.1f%% | %6.0f %6.0f | %5.1f%% %5.1f%% %5.0f%%\n", c.name, c.effort, r.n, r.truth,
 			r.percent(r.covered), r.percent(r.over), r.percent(r.unknown), 100*quantileOf(r.widths, 0.5), 100*quantileOf(r.widths, 0.9),
-			100*quantileOf(r.promises, 0.5), r.percent(r.foreseen), r.percent(r.aging), quantileOf(r.loads, 0.5), quantileOf(r.loads, 1), r.percent(r.unconfirmed), r.percent(r.noisy), 100*quantileOf(r.guesses, 0.5))
+			100*quantileOf(r.promises, 0.5), r.percent(r.foreseen), r.percent(r.aging), r.percent(r.collapse), quantileOf(r.loads, 0.5), quantileOf(r.loads, 1), r.percent(r.unconfirmed), r.percent(r.noisy), 100*quantileOf(r.guesses, 0.5))
 		c.judge(t, r)
 	}
 	t.Log(text)
@@ -243,6 +246,9 @@ func (s simulation) judge(t *testing.T, r tally) {
 	}
 	if got := r.percent(r.aging); r.n >= 100 && s.queue.leak == 0 && s.queue.drift == 0 && got > 5 {
 		t.Errorf("%s: %.1f %% are said to age, which it does not", name, got)
+	}
+	if got := r.percent(r.collapse); r.n >= 100 && s.queue.inflate == 0 && got > 5 {
+		t.Errorf("%s: %.1f %% are said to collapse in the end, which it does not", name, got)
 	}
 	if got := r.percent(r.unconfirmed); r.n >= 100 && got > 25 || r.claimed > 0 {
 		t.Errorf("%s: %.1f %% of the lower bounds are not confirmed, %d confirmed at a load that was not", name, got, r.claimed)

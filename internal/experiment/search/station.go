@@ -140,25 +140,16 @@ func (v *view) busy(users int) bool {
 }
 
 // regression of y on x, each point with its weight.
-type regression struct{ n, w, x, y, xx, xy, yy float64 }
+type regression struct{ w, x, y, xx, xy float64 }
 
 func (r *regression) add(x, y, w float64) {
-	r.n, r.w, r.x, r.y, r.xx, r.xy, r.yy = r.n+1, r.w+w, r.x+w*x, r.y+w*y, r.xx+w*x*x, r.xy+w*x*y, r.yy+w*y*y
+	r.w, r.x, r.y, r.xx, r.xy = r.w+w, r.x+w*x, r.y+w*y, r.xx+w*x*x, r.xy+w*x*y
 }
 
-// slope of the line, its standard deviation for each of that of a point of weight 1, and the squares that are left. ok is false when there is
-// one x only.
-func (r *regression) slope() (slope, sd, rest float64, ok bool) {
-	spread := r.xx - r.x*r.x/r.w
-	together := r.xy - r.x*r.y/r.w
-	slope = together / spread
-	return slope, 1 / math.Sqrt(spread), r.yy - r.y*r.y/r.w - slope*together, spread > 1e-9*r.xx
-}
-
-// falls says whether y falls by more than the slope's standard deviation times sd, that of a point of weight 1.
+// falls says whether y falls by more than the slope's standard deviation times sd, that of a point of weight 1. One x has no slope.
 func (r *regression) falls(sd float64) bool {
-	slope, each, _, ok := r.slope()
-	return ok && slope < -sd*each
+	spread := r.xx - r.x*r.x/r.w
+	return spread > 1e-9*r.xx && (r.xy-r.x*r.y/r.w)/spread < -sd/math.Sqrt(spread)
 }
 
 // scattered is c² of single answers as it shows between counts of them: what was seen of c² counts as steadyCounts of them, and is the least.

@@ -36,7 +36,7 @@ type Window struct {
 type Bin struct {
 	Completed float64
 	OK        float64
-	InFlight  float64 // at its end; only differences within one trial are used
+	InFlight  float64 // requests inside at its end, those of the warm-up among them
 	MeanMs    float64 // of what completed in it; 0 when nothing did
 }
 
