@@ -36,6 +36,9 @@ func TestCapacityFact(t *testing.T) {
 		"theory that does not count": {func(r *record.Result) {
 			r.Capacity.Foreseen, r.Capacity.Confirmation = &record.Foreseen{PerSecond: 9.4, Against: "it fell"}, true
 		}, "8.50–10.5", "= 510–630 users/minute, the lower end confirmed; limits held up to 8 users"},
+		"what holds for ten minutes": {func(r *record.Result) {
+			r.Capacity.Collapse, r.Capacity.Confirmation = &record.Collapse{HeldSeconds: 13}, true
+		}, "8.50–10.5", "= 510–630 users/minute, for ten minutes, by theory of how it collapses: 9.40/s held for 13.0 s; limits held up to 8 users"},
 		"no longer trial": {func(r *record.Result) { r.Trials = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end held, not confirmed by a longer trial; limits held up to 8 users"},
 		"nothing held":    {func(r *record.Result) { r.Capacity.Tried.Confirmed = nil }, "8.50–10.5", "= 510–630 users/minute, the lower end estimated from all trials: no open load held; limits held up to 8 users"},
 		"nothing held for long": {func(r *record.Result) {
