@@ -118,14 +118,7 @@ type verdict struct {
 
 // given is how likely it is when ln C was so much.
 func (x *verdict) given(lnC, bias float64) float64 {
-	const far = 8.3 // beyond it Φ is 0 or 1 in a float64, in most cells of the grid
-	z, above := (lnC+bias*x.eps-x.lnX)/x.sd, 0.0
-	if z > far {
-		above = 1
-	} else if z > -far {
-		above = normalCDF(z)
-	}
-	pass := lapse + (1-2*lapse)*above
+	pass := lapse + (1-2*lapse)*normalCDF((lnC+bias*x.eps-x.lnX)/x.sd)
 	if x.failed {
 		return 1 - pass
 	}
