@@ -24,10 +24,10 @@ const (
 // aging of the target in the trials so far: no loss (the spike) or one up to the most (the slab), each weighted by how likely it makes the slope that
 // was seen (Mitchell & Beauchamp 1988). None where more users plainly slow it down: the two cannot be told apart, and forLong lowers the interval.
 func (v *view) aging() aging {
-	if _, slows := v.slows(); slows {
+	l := v.line()
+	if l.slows() {
 		return nil
 	}
-	l := lineOf(v.saturated(), v.variability())
 	slope, sd := l.byTime, l.byTimeSD
 	most := mostAging
 	if sd > 0 && slope > plainAging*sd {
@@ -113,6 +113,8 @@ type line struct {
 	byTime, byTimeSD     float64 // per second
 	byInside, byInsideSD float64 // per request inside; 0: it cannot be told from time
 }
+
+func (v *view) line() line { return lineOf(v.saturated(), v.variability()) }
 
 // lineOf moments, by least squares, each weighted by its answers: what is due to requests inside is no age (a backlog late in the search), and
 // what is due to age is no slowing down. The requests inside are left out of byTime where more of them do not slow it down. Standard deviations are those of c2,

@@ -217,15 +217,20 @@ func (v *view) seen(o Outcome) bool {
 	return slices.ContainsFunc(v.opens, func(t *Trial) bool { return t.Verdict.Outcome == o })
 }
 
-// latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever
-// the search promises for the load (measurement 3.2c).
-func (v *view) latencyAt(load float64) (meanMs, half float64) {
-	var longest *Trial
+// longestAt is the longest trial that a load held, the later of two; nil when it held none.
+func (v *view) longestAt(load float64) (longest *Trial) {
 	for _, t := range v.opens {
 		if sameLoad(t.Action.PerSecond, load) && t.Verdict.Outcome == Pass && (longest == nil || t.Window.Seconds >= longest.Window.Seconds) {
 			longest = t
 		}
 	}
+	return longest
+}
+
+// latencyAt a load is the mean of its longest passing trial, and how well it is known. Near saturation that is badly, whatever
+// the search promises for the load (measurement 3.2c).
+func (v *view) latencyAt(load float64) (meanMs, half float64) {
+	longest := v.longestAt(load)
 	if longest == nil {
 		return 0, 0
 	}

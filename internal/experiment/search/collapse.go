@@ -27,12 +27,15 @@ const (
 
 // slows says how a target slows down, from all the time in which it was never idle, age apart; ok is false when it does not plainly.
 func (v *view) slows() (s slowing, ok bool) {
-	l := lineOf(v.saturated(), v.variability())
-	if !(l.byInside > plainlySlower*l.byInsideSD) {
+	l := v.line()
+	if !l.slows() {
 		return s, false
 	}
 	return slowing{mean: l.mean, users: l.inside, each: l.byInside * l.mean, singleS: v.quietMs() / 1000, c2: v.variability(), ca2: v.ArrivalC2}, true
 }
+
+// slows says whether more requests inside plainly slow a target down.
+func (l *line) slows() bool { return l.byInside > plainlySlower*l.byInsideSD }
 
 // perAnswer in seconds when n are inside.
 func (s *slowing) perAnswer(n float64) float64 { return max(s.mean+s.each*(n-s.users), s.mean/10) }
@@ -82,10 +85,8 @@ func (s *slowing) lasts(seconds float64) float64 {
 
 // held is for how many seconds the load that held did so at most, warm-up included.
 func (v *view) held(load float64) (seconds float64) {
-	for _, t := range v.opens {
-		if sameLoad(t.Action.PerSecond, load) && t.Verdict.Outcome == Pass {
-			seconds = max(seconds, t.Action.Warm+t.Window.Seconds)
-		}
+	if t := v.longestAt(load); t != nil {
+		seconds = t.Action.Warm + t.Window.Seconds
 	}
 	return seconds
 }

@@ -64,7 +64,7 @@ func (v *view) station(age aging) (s station, ok bool) {
 	if !v.foreseeable() {
 		return s, false
 	}
-	if _, slows := v.slows(); slows {
+	if l := v.line(); l.slows() {
 		return s, false
 	}
 	one := v.one()
